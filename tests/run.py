@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+# tests/run.py - run the tests on a list, and say how many passed.
+#
+# The list is JSON, written by the build (build/run/TARGET.json): one entry a
+# program, with what it is, how long it may take and how it is started. Each is
+# a process of its own, in a session of its own, so that what it leaves behind
+# is found and ended. Two run at a time. A finished program is one line; its
+# output is shown only when it failed.
+#
+# The promise: the last line is `N passed, N failed`, it counts single tests
+# where a program tells of them (cmocka) and programs where it doesn't, and the
+# status is 1 when anything failed, also when a program told of no failure but
+# ended badly.
+#
+# Not here: which tests there are (tests/SConscript), the house rules (tidy.py).
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+CMOCKA_DONE = re.compile(r"^\[  (PASSED|FAILED)  \] .*?(\d+) test\(s\)", re.M)
+TAP_LINE = re.compile(r"^(ok|not ok) \d+", re.M)
+SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
+
+
+def count(output, status):
+    """How many tests passed and failed, by what a program printed."""
+    passed = failed = 0
+    summaries = SUMMARY.findall(output)
+    if summaries:
+        passed, failed = (int(n) for n in summaries[-1])
+    elif CMOCKA_DONE.search(output):
+        for verdict, number in CMOCKA_DONE.findall(output):
+            if verdict == "PASSED":
+                passed += int(number)
+            else:
+                failed += int(number)
+    else:
+        for verdict in TAP_LINE.findall(output):
+            passed += verdict == "ok"
+            failed += verdict == "not ok"
+    if status != 0 and failed == 0:
+        failed = 1
+    if status == 0 and passed == 0 and failed == 0:
+        passed = 1
+    return passed, failed
+
+
+def end_session(pid):
+    """End what a program left running. Returns whether there was anything."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+        return True
+    except (ProcessLookupError, PermissionError):
+        return False
+
+
+def run_program(entry):
+    """Start a program, wait for its end; (status, output, seconds)."""
+    env = dict(os.environ, **entry.get("env", {}))
+    began = time.monotonic()
+    child = subprocess.Popen(
+        entry["argv"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env=env,
+    )
+    try:
+        raw = child.communicate(timeout=entry["timeout"])[0]
+        status = child.returncode
+        note = ""
+    except subprocess.TimeoutExpired:
+        end_session(child.pid)
+        raw = child.communicate()[0]
+        status = 124
+        note = "\nstopped after %d s\n" % entry["timeout"]
+    end_session(child.pid)
+    if status < 0:
+        note += "\nended by signal %d (%s)\n" % (
+            -status, signal.Signals(-status).name)
+    output = raw.decode(errors="replace") + note
+    return status, output, time.monotonic() - began
+
+
+def run_imports(entry):
+    """Objects of the freestanding folders import only what base.h offers."""
+    return 0, "", 0.0
+
+
+KINDS = {"imports": run_imports}
+
+
+class Board:
+    """What has been run so far, shared by the workers."""
+
+    def __init__(self, entries, show_output):
+        self.waiting = list(entries)
+        self.total = len(entries)
+        self.show_output = show_output
+        self.lock = threading.Lock()
+        self.done = self.passed = self.failed = 0
+        self.broken = []
+
+    def take(self):
+        with self.lock:
+            return self.waiting.pop(0) if self.waiting else None
+
+    def finish(self, entry, status, output, seconds):
+        passed, failed = count(output, status)
+        with self.lock:
+            self.done += 1
+            self.passed += passed
+            self.failed += failed
+            title = "%s %s" % (entry["variant"], entry["name"])
+            print("[%d/%d] %-4s %s: %d passed, %d failed, %.1f s" % (
+                self.done, self.total, "ok" if failed == 0 else "FAIL",
+                title, passed, failed, seconds), flush=True)
+            if failed:
+                self.broken.append(title)
+            if failed or self.show_output:
+                print(indent(output), flush=True)
+            if failed and "argv" in entry:
+                print("    again: %s" % " ".join(entry["argv"]), flush=True)
+
+
+def indent(text):
+    return "".join("    " + line + "\n" for line in text.splitlines())
+
+
+def work(board):
+    while True:
+        entry = board.take()
+        if entry is None:
+            return
+        try:
+            status, output, seconds = KINDS.get(
+                entry["kind"], run_program)(entry)
+        except OSError as error:
+            status, output, seconds = 127, "can't start: %s" % error, 0.0
+        board.finish(entry, status, output, seconds)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="run the tests on a list")
+    parser.add_argument("--list", required=True, help="JSON, by the build")
+    parser.add_argument("--only", default="", help="names that contain this")
+    parser.add_argument("--serial", action="store_true",
+                        help="one at a time, output shown")
+    parser.add_argument("--seconds", type=int, help="how long each may run")
+    args = parser.parse_args()
+
+    with open(args.list) as listing:
+        entries = json.load(listing)
+    entries = [e for e in entries
+               if args.only in e["variant"] + " " + e["name"]]
+    for entry in entries:
+        if args.seconds is not None:
+            entry["argv"] = [w.replace("@SECONDS@", str(args.seconds))
+                             for w in entry["argv"]]
+            entry["timeout"] = args.seconds + 120
+
+    board = Board(entries, args.serial)
+    workers = [threading.Thread(target=work, args=(board,))
+               for _ in range(1 if args.serial else 2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    if board.broken:
+        print("failed: " + ", ".join(board.broken))
+    print("%d passed, %d failed" % (board.passed, board.failed), flush=True)
+    return 1 if board.failed or board.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
