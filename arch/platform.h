@@ -40,10 +40,17 @@ typedef enum {
 platform_exit_t platform_guest_enter(uint32_t cpu, uint64_t vmsa_gpa);
 
 /*
- * Has this CPU's halted guest an interrupt to take? Then it is time to enter
- * it again. Context: [loop].
+ * Has this CPU's halted guest an interrupt to take, or has the host made an
+ * absent one ready? Then it is time to enter it again; the platform kicks the
+ * CPU (uvx_cpu_kick) whenever the answer becomes true. Context: [loop].
  */
 bool platform_guest_wants_cpu(uint32_t cpu);
+
+/*
+ * The CPU that has this APIC id, or PLATFORM_CPU_NONE. Context: [any].
+ */
+#define PLATFORM_CPU_NONE UINT32_MAX
+uint32_t platform_cpu_of_apic_id(uint32_t apic_id);
 
 /* ---- Guest memory ---- */
 
@@ -60,6 +67,9 @@ int platform_guest_write(uint64_t gpa, const void* src, size_t size);
 
 /* Atomically store `value`, releasing what was written before. As above. */
 int platform_guest_store_u8(uint64_t gpa, uint8_t value);
+
+/* Would such a copy find all of [gpa, gpa + size) there just now? */
+bool platform_guest_has(uint64_t gpa, uint64_t size);
 
 /* Does any byte of [gpa, gpa + size) belong to the firmware? Any context. */
 bool platform_is_firmware(uint64_t gpa, uint64_t size);
@@ -92,7 +102,11 @@ uint32_t platform_pvalidate(uint64_t gpa,
                             bool validate,
                             bool* unchanged);
 
-/* RMPADJUST: `vmpl`'s rights to the page. Context and returns as above. */
+/*
+ * RMPADJUST: `vmpl`'s rights to the page, and whether it is a VMSA. A VMSA in
+ * which a guest CPU runs at this moment can't be changed: FAIL_INUSE.
+ * Context and returns as above.
+ */
 uint32_t platform_rmpadjust(uint64_t gpa,
                             bool is_2m,
                             uint32_t vmpl,

@@ -14,6 +14,7 @@
 #ifndef EVSM_SIM_GUEST_H
 #define EVSM_SIM_GUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,30 @@ uint32_t guest_start_vcpu(guest_vcpu_t* vcpu,
                           guest_main_cb main,
                           void* arg);
 
+/*
+ * One VMGEXIT as a careless or hostile guest or host would have it: `pending`
+ * is put into the calling area, `exit_code` is what the processor notes in
+ * the VMSA. Returns what CALL_PENDING was on return (and leaves 0 in it).
+ */
+uint8_t guest_vmgexit_raw(guest_vcpu_t* vcpu,
+                          guest_regs_t* regs,
+                          uint8_t pending,
+                          uint64_t exit_code);
+
+/*
+ * Fill the page at `vmsa_gpa` as a VMSA that CREATE_VCPU accepts. Tests then
+ * spoil one field.
+ */
+void guest_fill_vmsa(uint64_t vmsa_gpa);
+
+/* The host starts vCPU `index` in `main` from its VMSA at `vmsa_gpa`, with
+ * its calling area at `caa_gpa`. The firmware has its own opinion. */
+void guest_host_start(uint32_t index,
+                      uint64_t vmsa_gpa,
+                      uint64_t caa_gpa,
+                      guest_main_cb main,
+                      void* arg);
+
 /* HLT: stop until guest_interrupt(). A pending one returns at once. */
 void guest_halt(guest_vcpu_t* vcpu);
 
@@ -79,5 +104,14 @@ void guest_halt(guest_vcpu_t* vcpu);
 
 /* Interrupt a vCPU: its HLT ends. */
 void guest_interrupt(uint32_t index);
+
+/*
+ * The host lies: at vCPU `index`'s next `count` VMGEXITs it resumes the guest
+ * without having run the firmware.
+ */
+void guest_host_skips(uint32_t index, uint32_t count);
+
+/* The host refuses to run vCPU `index`, until it is told otherwise. */
+void guest_host_refuses(uint32_t index, bool refuses);
 
 #endif /* EVSM_SIM_GUEST_H */
