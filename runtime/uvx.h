@@ -23,8 +23,11 @@
 #ifndef EVSM_RUNTIME_UVX_H
 #define EVSM_RUNTIME_UVX_H
 
+#include "runtime/base.h"
 #include "runtime/limits.h"
 #include "uv.h"
+
+#include <stdatomic.h>
 
 /* ---- Jobs: seconds of computing beside loops that may not wait ---- */
 
