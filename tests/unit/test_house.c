@@ -29,10 +29,24 @@ static void array_size_counts_elements(void** state) {
 }
 
 
+static void fail_an_assert(int x) {
+  ASSERT(x == 1);
+}
+
+
+static void assert_stops_on_a_mistake_only(void** state) {
+  (void) state;
+
+  fail_an_assert(1);
+  expect_assert_failure(fail_an_assert(2));
+}
+
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(container_of_finds_the_owner),
       cmocka_unit_test(array_size_counts_elements),
+      cmocka_unit_test(assert_stops_on_a_mistake_only),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
