@@ -4,8 +4,10 @@
 # The list is JSON, written by the build (build/run/TARGET.json): one entry a
 # program, with what it is, how long it may take and how it is started. Each is
 # a process of its own, in a session of its own, so that what it leaves behind
-# is found and ended. Two run at a time. A finished program is one line; its
-# output is shown only when it failed.
+# is found and ended. Two run at a time, those that may take long first; those
+# marked `alone` run by themselves at the end. A finished program is one line;
+# its output is shown only when it failed. Every half minute without such a
+# line, what is running is named.
 #
 # The promise: the last line is `N passed, N failed`, it counts single tests
 # where a program tells of them (cmocka) and programs where it doesn't, and the
@@ -26,6 +28,7 @@ import time
 
 CMOCKA_DONE = re.compile(r"^\[  (PASSED|FAILED)  \] .*?(\d+) test\(s\)", re.M)
 TAP_LINE = re.compile(r"^(ok|not ok) \d+", re.M)
+QUIET_SECONDS = 30
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
 
 
@@ -128,36 +131,58 @@ KINDS = {"compat": run_compat, "model": run_model}
 
 
 class Board:
-    """What has been run so far, shared by the workers."""
+    """What is to be run and what has been, shared by the workers."""
 
     def __init__(self, entries, show_output):
-        self.waiting = list(entries)
+        self.waiting = sorted(
+            entries, key=lambda e: -e.get("timeout", 0) if not e.get("alone")
+            else 1)
         self.total = len(entries)
         self.show_output = show_output
         self.lock = threading.Lock()
+        self.running = {}
+        self.news = time.monotonic()
         self.done = self.passed = self.failed = 0
         self.broken = []
 
-    def take(self):
+    def take(self, alone):
+        """The next entry of those that run alone, or of the others."""
         with self.lock:
-            return self.waiting.pop(0) if self.waiting else None
+            for at, entry in enumerate(self.waiting):
+                if bool(entry.get("alone")) == alone:
+                    self.running[id(entry)] = title(entry)
+                    return self.waiting.pop(at)
+        return None
+
+    def say_what_runs(self):
+        with self.lock:
+            if self.running and time.monotonic() - self.news > QUIET_SECONDS:
+                self.news = time.monotonic()
+                print("[%d/%d] still running: %s" % (
+                    self.done, self.total,
+                    ", ".join(sorted(self.running.values()))), flush=True)
 
     def finish(self, entry, status, output, seconds):
         passed, failed = count(output, status, entry.get("single"))
         with self.lock:
+            del self.running[id(entry)]
+            self.news = time.monotonic()
             self.done += 1
             self.passed += passed
             self.failed += failed
-            title = "%s %s" % (entry["variant"], entry["name"])
             print("[%d/%d] %-4s %s: %d passed, %d failed, %.1f s" % (
                 self.done, self.total, "ok" if failed == 0 else "FAIL",
-                title, passed, failed, seconds), flush=True)
+                title(entry), passed, failed, seconds), flush=True)
             if failed:
-                self.broken.append(title)
+                self.broken.append(title(entry))
             if failed or self.show_output:
                 print(indent(output), flush=True)
             if failed:
                 print("    again: %s" % again(entry), flush=True)
+
+
+def title(entry):
+    return "%s %s" % (entry["variant"], entry["name"])
 
 
 def again(entry):
@@ -172,9 +197,9 @@ def indent(text):
     return "".join("    " + line + "\n" for line in text.splitlines())
 
 
-def work(board):
+def work(board, alone):
     while True:
-        entry = board.take()
+        entry = board.take(alone)
         if entry is None:
             return
         for path in entry.get("folders", []):
@@ -185,6 +210,17 @@ def work(board):
         except OSError as error:
             status, output, seconds = 127, "can't start: %s" % error, 0.0
         board.finish(entry, status, output, seconds)
+
+
+def run_all(board, count, alone):
+    workers = [threading.Thread(target=work, args=(board, alone))
+               for _ in range(count)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        while worker.is_alive():
+            worker.join(1)
+            board.say_what_runs()
 
 
 def main():
@@ -199,7 +235,7 @@ def main():
     with open(args.list) as listing:
         entries = json.load(listing)
     entries = [e for e in entries
-               if args.only in e["variant"] + " " + e["name"]]
+               if args.only in title(e)]
     for entry in entries:
         if args.seconds is not None:
             entry["argv"] = [w.replace("@SECONDS@", str(args.seconds))
@@ -207,12 +243,8 @@ def main():
             entry["timeout"] = args.seconds + 120
 
     board = Board(entries, args.serial)
-    workers = [threading.Thread(target=work, args=(board,))
-               for _ in range(1 if args.serial else 2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    run_all(board, 1 if args.serial else 2, alone=False)
+    run_all(board, 1, alone=True)
 
     if board.broken:
         print("failed: " + ", ".join(board.broken))

@@ -94,6 +94,8 @@ TEXT = (".c", ".h", ".S", ".py", ".pml", ".md")
 C_LIKE = (".c", ".h")
 LONG_LINES = (".c", ".h", ".S", ".py", ".pml")
 
+BUILD_FILES = ("SConstruct", "SConscript", "setup", "run")
+
 FILE_RULES = {"opening", "guard", "file", "unbuilt", "manual", "goal"}
 
 
@@ -310,7 +312,8 @@ def wrong_own_include(source, header, tree):
             "tests/(compat|bench)/", source.path):
         return None
     if header not in tree:
-        return 'write "%s" from the top of the repository' % header
+        return ("%s is not in the tree; includes are written from its top"
+                % header)
     if source.path in ROOTS or source.folder == "tests":
         return None
     owner = header.split("/")[0]
@@ -375,7 +378,7 @@ def rule_manual(source, tree):
 
 def rule_line(source, tree):
     """Lines have at most 80 columns."""
-    if source.kind in LONG_LINES:
+    if source.kind in LONG_LINES or source.name in BUILD_FILES:
         for number, line in enumerate(source.lines, 1):
             if len(line) > LINE_MAX:
                 yield number, "break the line: %d columns, %d at most" % (
@@ -555,7 +558,7 @@ class Tree:
         """Paths that one file lists, includes or imports."""
         here = os.path.dirname(source.path)
         text = source.text
-        if source.name in ("SConstruct", "SConscript", "setup", "run"):
+        if source.name in BUILD_FILES:
             text = re.sub(r"(?m)(^|\s)#.*$", "", text)
             for word in re.findall(r"[\w./-]+\.\w+", text):
                 yield os.path.normpath(os.path.join(here, word))
