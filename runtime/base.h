@@ -5,7 +5,7 @@
  * declared below are those that a C compiler may call on its own; a hosted
  * program gets them from its C library, the firmware from runtime/libc.c.
  *
- * Not here: what a machine offers (arch/arch.h), limits (runtime/limits.h).
+ * Not here: what a machine offers (arch/arch.h), limits (runtime/bounds.h).
  */
 #ifndef EVSM_RUNTIME_BASE_H
 #define EVSM_RUNTIME_BASE_H

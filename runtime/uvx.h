@@ -24,7 +24,7 @@
 #define EVSM_RUNTIME_UVX_H
 
 #include "runtime/base.h"
-#include "runtime/limits.h"
+#include "runtime/bounds.h"
 #include "uv.h"
 
 #include <stdatomic.h>

@@ -1,11 +1,14 @@
 /*
- * runtime/limits.h - every limit of the house that more than one file knows.
+ * runtime/bounds.h - every limit of the house that more than one file knows.
  *
  * No heap after boot: each pool, queue and table is sized here. A limit that
  * only one file knows stands in that file.
+ *
+ * Not called limits.h: programs compile with -Iruntime, where that name would
+ * hide the C library's.
  */
-#ifndef EVSM_RUNTIME_LIMITS_H
-#define EVSM_RUNTIME_LIMITS_H
+#ifndef EVSM_RUNTIME_BOUNDS_H
+#define EVSM_RUNTIME_BOUNDS_H
 
 #define CPUS_MAX 64u /* CPUs, and thus vCPUs, of one machine */
 
@@ -19,4 +22,4 @@
 
 #define TRACE_RECORDS_MAX 8192u /* a CPU's ring: a power of two, 32 bytes each */
 
-#endif /* EVSM_RUNTIME_LIMITS_H */
+#endif /* EVSM_RUNTIME_BOUNDS_H */
