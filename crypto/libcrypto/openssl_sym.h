@@ -80,17 +80,24 @@ typedef struct DES_ks {
 
 /* All return 0, or a negative number for a key size that does not exist. */
 int AES_set_encrypt_key(const unsigned char* key, int bits, AES_KEY* aes);
-void AES_encrypt(const unsigned char* in, unsigned char* out,
+void AES_encrypt(const unsigned char* in,
+                 unsigned char* out,
                  const AES_KEY* aes);
 
-int Camellia_set_key(const unsigned char* key, int bits, CAMELLIA_KEY* camellia);
-void Camellia_encrypt(const unsigned char* in, unsigned char* out,
+int Camellia_set_key(const unsigned char* key,
+                     int bits,
+                     CAMELLIA_KEY* camellia);
+void Camellia_encrypt(const unsigned char* in,
+                      unsigned char* out,
                       const CAMELLIA_KEY* camellia);
 
 void DES_set_key_unchecked(const DES_cblock* key, DES_key_schedule* schedule);
-void DES_ecb3_encrypt(const DES_cblock* in, DES_cblock* out,
-                      DES_key_schedule* ks1, DES_key_schedule* ks2,
-                      DES_key_schedule* ks3, int enc);
+void DES_ecb3_encrypt(const DES_cblock* in,
+                      DES_cblock* out,
+                      DES_key_schedule* ks1,
+                      DES_key_schedule* ks2,
+                      DES_key_schedule* ks3,
+                      int enc);
 int DES_random_key(DES_cblock* key);
 
 /* Ciphers in their modes. */
@@ -103,15 +110,27 @@ void EVP_CIPHER_CTX_free(EVP_CIPHER_CTX* c);
 const unsigned char* EVP_CIPHER_CTX_iv(const EVP_CIPHER_CTX* c);
 int EVP_CIPHER_CTX_get_iv_length(const EVP_CIPHER_CTX* c);
 int EVP_CIPHER_CTX_set_padding(EVP_CIPHER_CTX* c, int pad);
-int EVP_EncryptInit_ex(EVP_CIPHER_CTX* c, const EVP_CIPHER* cipher, ENGINE* e,
-                       const unsigned char* key, const unsigned char* iv);
-int EVP_EncryptUpdate(EVP_CIPHER_CTX* c, unsigned char* out, int* outl,
-                      const unsigned char* in, int inl);
+int EVP_EncryptInit_ex(EVP_CIPHER_CTX* c,
+                       const EVP_CIPHER* cipher,
+                       ENGINE* e,
+                       const unsigned char* key,
+                       const unsigned char* iv);
+int EVP_EncryptUpdate(EVP_CIPHER_CTX* c,
+                      unsigned char* out,
+                      int* outl,
+                      const unsigned char* in,
+                      int inl);
 int EVP_EncryptFinal_ex(EVP_CIPHER_CTX* c, unsigned char* out, int* outl);
-int EVP_DecryptInit_ex(EVP_CIPHER_CTX* c, const EVP_CIPHER* cipher, ENGINE* e,
-                       const unsigned char* key, const unsigned char* iv);
-int EVP_DecryptUpdate(EVP_CIPHER_CTX* c, unsigned char* out, int* outl,
-                      const unsigned char* in, int inl);
+int EVP_DecryptInit_ex(EVP_CIPHER_CTX* c,
+                       const EVP_CIPHER* cipher,
+                       ENGINE* e,
+                       const unsigned char* key,
+                       const unsigned char* iv);
+int EVP_DecryptUpdate(EVP_CIPHER_CTX* c,
+                      unsigned char* out,
+                      int* outl,
+                      const unsigned char* in,
+                      int inl);
 int EVP_DecryptFinal(EVP_CIPHER_CTX* c, unsigned char* out, int* outl);
 
 const EVP_CIPHER* EVP_aes_128_ecb(void);

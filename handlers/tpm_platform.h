@@ -1,0 +1,22 @@
+/*
+ * handlers/tpm_platform.h - what libtpms is given for a platform.
+ *
+ * For handlers/tpm.c only. The names that libtpms itself calls are in the .c,
+ * and in crypto/libtpms.py, which takes their original members out of the
+ * archive.
+ */
+#ifndef EVSM_HANDLERS_TPM_PLATFORM_H
+#define EVSM_HANDLERS_TPM_PLATFORM_H
+
+#include "handlers/tpm.h"
+
+/* The clocks of `platform`, from now on. Context: as tpm_init. */
+void tpm_platform_init(const tpm_platform_t* platform);
+
+/* Set the flag that long commands poll. Context: [any], [job], [trap]. */
+void tpm_platform_cancel(void);
+
+/* Freeze the TPM's clocks, or let them go on. Context: [job]. */
+void tpm_platform_clock_hold(bool hold);
+
+#endif /* EVSM_HANDLERS_TPM_PLATFORM_H */
