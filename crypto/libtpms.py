@@ -1,22 +1,21 @@
 #!/usr/bin/env python3
-"""crypto/libtpms.py - make one object of Debian's libtpms.a, and judge it.
-
-    libtpms.a -> members of TPM 2.0 -> less those that we replace
-              -> what our entry points need (ld -r)
-              -> C library names become libc_ names, everything else that
-                 libtpms defines becomes private (objcopy)
-              -> libtpms.o, and a record of what it was made of
-
-Promise: the object imports exactly names that are listed here. An archive that
-wants one more, as a newer libtpms may, is refused and the name is shown; so is
-one that has lost a name that we rely on.
-
-crypto/SConscript runs it for each variant:
-
-    crypto/libtpms.py ARCHIVE OBJECT RECORD
-
-Nothing of the archive is committed: it is Debian's (libtpms-dev, BSD licence).
-"""
+# crypto/libtpms.py - make one object of Debian's libtpms.a, and judge it.
+#
+#     libtpms.a -> members of TPM 2.0 -> less those that we replace
+#               -> what our entry points need (ld -r)
+#               -> C library names become libc_ names, everything else that
+#                  libtpms defines becomes private (objcopy)
+#               -> libtpms.o, and a record of what it was made of
+#
+# The promise: the object imports only names that are listed here. An archive
+# that wants one more, as a newer libtpms may, is refused and the name is shown;
+# so is one that has lost a name that we rely on.
+#
+# crypto/SConscript runs it for each variant:
+#
+#     crypto/libtpms.py ARCHIVE OBJECT RECORD
+#
+# Nothing of the archive is committed: it is Debian's (libtpms-dev, BSD licence).
 import hashlib
 import os
 import re

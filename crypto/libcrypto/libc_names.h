@@ -6,6 +6,8 @@
  * two leading underscores where it ends in _chk, and __assert_fail,
  * __stack_chk_fail, __errno_location, __ctype_b_loc and stderr. The list of
  * names is crypto/libtpms.py's.
+ *
+ * Context:  [job], [loop]: whoever runs libtpms, one at a time (libc.h).
  */
 #ifndef EVSM_CRYPTO_LIBCRYPTO_LIBC_NAMES_H
 #define EVSM_CRYPTO_LIBCRYPTO_LIBC_NAMES_H

@@ -10,6 +10,9 @@
  *
  * Only what libtpms.a imports is here (reference/libtpms.md, appendix A).
  * The asymmetric half is openssl_asym.h.
+ *
+ * Context:  [any], [job] for hashes and block ciphers; EVP_CIPHER_CTX_* use
+ *           libtpms's arena, and so belong to whoever runs it (libc.h).
  */
 #ifndef EVSM_CRYPTO_LIBCRYPTO_OPENSSL_SYM_H
 #define EVSM_CRYPTO_LIBCRYPTO_OPENSSL_SYM_H
