@@ -23,9 +23,9 @@
 
 #include <stdatomic.h>
 
-#define ARCH_CACHE_LINE_SIZE 64u  /* bytes */
-#define ARCH_FOREVER UINT64_MAX   /* a deadline that never comes */
-#define ARCH_CPU_NONE UINT32_MAX  /* a host thread that is no CPU */
+#define ARCH_CACHE_LINE_SIZE 64u /* bytes */
+#define ARCH_FOREVER UINT64_MAX  /* a deadline that never comes */
+#define ARCH_CPU_NONE UINT32_MAX /* a host thread that is no CPU */
 
 /* ---- Time ---- */
 
@@ -54,6 +54,16 @@ uint64_t arch_stamp(void);
  * Context:  [any], [job], [trap].
  */
 uint32_t arch_cpu(void);
+
+/*
+ * One pointer that belongs to this CPU or host thread, NULL at first:
+ * runtime/job.c keeps there which job runs here. The read is one instruction,
+ * so a job that reads it finds itself, wherever it is.
+ *
+ * Context:  [any], [job]; setting with interrupts closed.
+ */
+void* arch_here(void);
+void arch_here_set(void* what);
 
 /* Tell the core that we spin: PAUSE. Context: [any]. */
 void arch_relax(void);
@@ -111,7 +121,7 @@ void arch_interrupts_open(void);
  * Have this CPU interrupted at `deadline_ns`; ARCH_FOREVER disarms. One-shot,
  * one a CPU: a second call replaces the first.
  *
- * Context:  [loop].
+ * Context:  [loop], [trap].
  */
 void arch_timer_arm(uint64_t deadline_ns);
 
@@ -124,9 +134,17 @@ bool arch_can_preempt(void);
 /*
  * What the machine calls when an interrupt has found this CPU in a job, with
  * interrupts closed. It returns when the job goes on, maybe on another CPU.
- * Provided by runtime/job.c. Context: [trap].
+ * Provided by runtime/cpu.c. Context: [trap].
  */
 void arch_on_job_interrupt(void);
+
+/*
+ * What the machine calls when this CPU (or a host thread) sends `cpu` an IPI:
+ * for the counters and the trace. Provided by runtime/cpu.c.
+ *
+ * Context:  [any], [trap].
+ */
+void arch_on_ipi_sent(uint32_t cpu);
 
 /* ---- Contexts: a stack and where to go on ---- */
 

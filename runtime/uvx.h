@@ -32,6 +32,7 @@
 /* ---- Jobs: seconds of computing beside loops that may not wait ---- */
 
 typedef struct uvx_job_s uvx_job_t;
+typedef struct uvx_wait_s uvx_wait_t;
 typedef void (*uvx_job_cb)(uvx_job_t* job);
 typedef void (*uvx_job_done_cb)(uvx_job_t* job, int status);
 
@@ -40,6 +41,10 @@ typedef enum {
   UVX_JOB_HIGH,   /* short, and others wait behind it */
   UVX_JOB_IDLE,   /* only when nothing else is to do */
 } uvx_job_priority_t;
+
+/* So long a job runs on a CPU that nobody waits for, if another of the same
+ * priority is ready. A job of a higher priority takes its place at once. */
+#define UVX_SLICE_US 4000u
 
 typedef enum {
   UVX_JOB_REST, /* 0: not submitted, or done and delivered */
@@ -60,15 +65,19 @@ struct uvx_job_s {
   uvx_job_done_cb done_cb;
   uvx_job_priority_t priority;
   _Atomic uint32_t state; /* uvx_job_state_t */
-  uint32_t stack_index;
+  uint32_t stack_index;   /* which stack, once it has begun */
   int status;
-  bool wake_pending;
-  uvx_job_t* next;
-  uv__note_t note;
-  uint64_t trace_id;
-  uint64_t ran_ns;
+  uvx_job_t* next; /* in a list of ready jobs */
+  uvx_job_t* prev;
+  uint64_t order;     /* its place among the ready jobs */
+  uvx_wait_t* wait;   /* what it parks on */
+  uint32_t cpu_last;  /* where it ran last */
+  uint32_t cpu_asked; /* who asked for it by name, last */
   uint32_t slice_count;
-  uint32_t cpu_last;
+  uint64_t ran_ns;
+  uint64_t trace_id; /* its number */
+  void* waiter;      /* of the host thread that it blocks: arch_waiter_t */
+  uv__note_t note;
 };
 
 /*
@@ -100,11 +109,11 @@ void uvx_job_yield(void);
 uvx_job_t* uvx_job_self(void);
 
 /* One thing that a job can wait for, once. All zeroes is at rest. */
-typedef struct uvx_wait_s {
+struct uvx_wait_s {
   uvx_job_t* job; /* private, as all that follows */
   _Atomic uint32_t state;
   int status;
-} uvx_wait_t;
+};
 
 /*
  * Park this job until uvx_wait_done(); its CPU does other work meanwhile.
@@ -114,8 +123,8 @@ typedef struct uvx_wait_s {
  */
 int uvx_job_await(uvx_wait_t* wait);
 
-/* Context: [any]. Exactly once a wait; then the wait is at rest again as soon
- * as the job has seen it. */
+/* Context: [any], [job]. Exactly once a wait; then the wait is at rest again as
+ * soon as the job has seen it. */
 void uvx_wait_done(uvx_wait_t* wait, int status);
 
 /* ---- CPUs: one loop each ---- */
@@ -129,7 +138,8 @@ typedef enum {
   UVX_RAN_DEADLINE /* deadline_ns or the slice is over */
 } uvx_ran_t;
 
-/* Make CPU `cpu` ready, on that CPU. Context: [boot] of that CPU. */
+/* Make CPU `cpu` ready, on that CPU. Others may kick it and submit jobs that it
+ * runs from its return on. Context: [boot] of that CPU. */
 void uvx_cpu_init(uint32_t cpu);
 
 /* After its last turn; its loop must have nothing left. Context: [loop]. */
@@ -149,9 +159,14 @@ bool uvx_cpu_turn(void);
 
 /*
  * Run `job`, or the best ready one if NULL, on this CPU until it ends or
- * parks, an event is due here, or `deadline_ns` has come.
+ * parks, an event is due here (the loop's next timer included), or
+ * `deadline_ns` has come. A job asked for by name is not sliced, nor does it
+ * give way to a better one: somebody waits for it here. If it becomes ready
+ * elsewhere, this CPU is kicked out of uvx_cpu_halt().
  *
  * Context:  [loop], on a CPU.
+ * Returns:  see above. UVX_RAN_NOTHING also when `job` has not begun and all
+ *           stacks are taken: run any job (NULL), which frees one.
  */
 uvx_ran_t uvx_job_run(uvx_job_t* job, uint64_t deadline_ns);
 
@@ -168,6 +183,44 @@ void uvx_cpu_halt(uint64_t deadline_ns);
 
 /* Make `cpu`'s loop turn soon, whatever it does now. Context: [any], [trap]. */
 void uvx_cpu_kick(uint32_t cpu);
+
+/*
+ * This CPU is about to enter its guest: ask last, so that no wake is lost.
+ * Wakes an idle CPU if a job is ready that nobody will run now.
+ *
+ * Context:  [loop], on a CPU.
+ * Returns:  false if something is due here: turn first.
+ */
+bool uvx_cpu_guest_enter(void);
+
+/* It is back. Context: [loop], on a CPU, after uvx_cpu_guest_enter(). */
+void uvx_cpu_guest_leave(void);
+
+/* What a CPU has done since uvx_cpu_init(). */
+typedef struct uvx_cpu_stats_s {
+  uint64_t jobs_done;   /* ended here */
+  uint64_t slices;      /* times that a job was entered here */
+  uint64_t preemptions; /* times that one was left before its end */
+  uint64_t migrations;  /* times that one came from another CPU */
+  uint64_t interrupts;  /* that found a job here */
+  uint64_t ipis_sent;   /* by this CPU */
+  uint64_t halts;       /* times that it slept */
+  uint64_t job_ns;      /* time in jobs */
+  uint64_t loop_ns;     /* in callbacks, and between all others */
+  uint64_t halt_ns;     /* asleep */
+  uint64_t guest_ns;    /* in the guest */
+  uint64_t overruns;    /* jobs that were left at their deadline */
+  uint64_t late_ns;     /* by how much after it, in sum */
+  uint64_t late_ns_max; /* and at most */
+} uvx_cpu_stats_t;
+
+/*
+ * Each number by itself is exact; together they are not of one instant.
+ *
+ * Context:  [any], [job].
+ * Returns:  0, or UV_EINVAL if there is no such CPU.
+ */
+int uvx_cpu_stats(uint32_t cpu, uvx_cpu_stats_t* out);
 
 /* ---- Interrupts: a trap notes, the callback runs in the loop ---- */
 
