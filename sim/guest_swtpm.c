@@ -1,0 +1,304 @@
+/*
+ * sim/guest_swtpm.c - the swtpm wire: what stands behind the two TCP ports.
+ *
+ *   data port      TPM commands as they are, one after the other; answers too
+ *   control port   u32 command, body; answer: u32 result, body; big-endian
+ *                  (abi.md 7.1, swtpm's tpm_ioctl.h)
+ *
+ * A command is cut out of the stream by the size in its header, and by nothing
+ * else: what a command means, and what a wrong one is answered, is the TPM's.
+ * Where the size itself can't be true the stream can't be cut any more: the
+ * client gets the TPM's code for that, and we hang up.
+ *
+ * Of the control channel we have what can be done by SVSM calls. The rest (its
+ * state blobs, passing descriptors, locking) is no bit of GET_CAPABILITY, and
+ * answers TPM_BAD_ORDINAL. One TPM has one locality, as in swtpm: it holds for
+ * all clients from then on.
+ */
+#include "sim/guest_front_door.h"
+
+#include "runtime/base.h"
+
+#include <string.h>
+
+/*    command             number  body  platform  cap: its bit
+ * The platform command is what the vTPM must have for it; 0: none. */
+/* clang-format off */
+#define CHANNEL_MAP(XX)                          \
+  XX(GET_CAPABILITY,        0x01,  0,   0,   -1) \
+  XX(INIT,                  0x02,  4,   0,    0) \
+  XX(SHUTDOWN,              0x03,  0,   0,    1) \
+  XX(GET_TPMESTABLISHED,    0x04,  0,   0,    2) \
+  XX(SET_LOCALITY,          0x05,  1,   0,    3) \
+  XX(HASH_START,            0x06,  0,   5,    4) \
+  XX(HASH_DATA,             0x07,  4,   6,   -1) \
+  XX(HASH_END,              0x08,  0,   7,   -1) \
+  XX(CANCEL_TPM_CMD,        0x09,  0,   9,    5) \
+  XX(RESET_TPMESTABLISHED,  0x0B,  1,   0,    7) \
+  XX(STOP,                  0x0E,  0,   0,   10) \
+  XX(GET_CONFIG,            0x0F,  0,   0,   11) \
+  XX(SET_BUFFERSIZE,        0x11,  4,   0,   13)
+/* clang-format on */
+
+enum {
+#define XX(name, number, body_size, platform, bit) CHANNEL_##name = number,
+  CHANNEL_MAP(XX)
+#undef XX
+};
+
+typedef struct {
+  uint32_t number;
+  uint32_t body_size; /* bytes */
+  uint32_t platform;
+  int bit;
+} channel_command_t;
+
+static const channel_command_t channel_commands[] = {
+#define XX(name, number, body_size, platform, bit) \
+  {number, body_size, platform, bit},
+    CHANNEL_MAP(XX)
+#undef XX
+};
+
+#define PLATFORM_POWER_ON 1u
+#define PLATFORM_POWER_OFF 2u
+#define PLATFORM_CANCEL_OFF 10u
+#define PLATFORM_RESET 17u
+
+#define TPM_SUCCESS 0u /* the control channel speaks TPM 1.2's codes */
+#define TPM_FAIL 9u
+#define TPM_BAD_ORDINAL 0x0Au
+#define TPM_BAD_LOCALITY 0x3Du
+#define TPM_BAD_PARAM_SIZE 0x19u
+
+#define LOCALITY_MAX 4u
+#define HASH_DATA_SIZE_MAX 4087u /* bytes: a page less the vTPM's header */
+#define CHANNEL_WORD_SIZE 4u     /* bytes */
+
+/* ---- The data port ---- */
+
+static parsed_t answer_code(client_t* client, uint32_t code, parsed_t parsed) {
+  client->out = client->answer;
+  client->out_size = tpm_response_code(client->answer, code);
+  return parsed;
+}
+
+
+parsed_t tpm_parse(front_door_t* door, client_t* client) {
+  if (client->in_size < DOOR_TPM_HEADER_SIZE)
+    return PARSED_MORE;
+
+  uint32_t client_size = read_be32(client->in + 2);
+  if (client_size < DOOR_TPM_HEADER_SIZE ||
+      client_size > DOOR_TPM_COMMAND_SIZE_MAX) {
+    client->request_size = client->in_size;
+    return answer_code(client, TPM_RC_COMMAND_SIZE, PARSED_LAST);
+  }
+  if (client->in_size < client_size)
+    return PARSED_MORE;
+
+  client->request_size = client_size;
+  if (atomic_load(&door->is_tpm_off)) /* what a TPM without power would be */
+    return answer_code(client, TPM_RC_INITIALIZE, PARSED_ANSWER);
+  client->is_tpm = true;
+  return PARSED_REQUEST;
+}
+
+
+void tpm_call(front_door_t* door, guest_vcpu_t* vcpu, client_t* client) {
+  uint32_t result;
+
+  client->out = client->answer;
+  client->out_size = front_door_tpm(
+      door, vcpu, client->in, client->request_size, client->answer, &result);
+  client->is_retry = read_be32(client->answer + 6) == TPM_RC_RETRY;
+}
+
+
+/* ---- The control port ---- */
+
+static const channel_command_t* channel_find(uint32_t number) {
+  for (size_t i = 0; i < ARRAY_SIZE(channel_commands); i++) {
+    if (channel_commands[i].number == number)
+      return &channel_commands[i];
+  }
+  return NULL;
+}
+
+
+/* Can it be done, given what the vTPM has? */
+static bool channel_offers(const front_door_t* door,
+                           const channel_command_t* command) {
+  return command->platform == 0 ||
+         (door->platform_commands >> command->platform & 1u) != 0;
+}
+
+
+static uint32_t channel_capability(const front_door_t* door) {
+  uint32_t bits = 0;
+
+  for (size_t i = 0; i < ARRAY_SIZE(channel_commands); i++) {
+    const channel_command_t* command = &channel_commands[i];
+    if (command->bit >= 0 && channel_offers(door, command))
+      bits |= 1u << command->bit;
+  }
+  return bits;
+}
+
+
+static void channel_answer(client_t* client,
+                           const uint32_t* words,
+                           size_t word_count) {
+  ASSERT(word_count * CHANNEL_WORD_SIZE <= sizeof(client->answer));
+
+  client->out = client->answer;
+  client->out_size = word_count * CHANNEL_WORD_SIZE;
+  for (size_t i = 0; i < word_count; i++)
+    write_be32(client->answer + i * CHANNEL_WORD_SIZE, words[i]);
+}
+
+
+static parsed_t channel_refuse(client_t* client, uint32_t code) {
+  client->request_size = client->in_size;
+  channel_answer(client, &code, 1);
+  return PARSED_LAST;
+}
+
+
+parsed_t channel_parse(front_door_t* door, client_t* client) {
+  if (client->in_size < CHANNEL_WORD_SIZE)
+    return PARSED_MORE;
+
+  const channel_command_t* command = channel_find(read_be32(client->in));
+  if (command == NULL || !channel_offers(door, command))
+    return channel_refuse(client, TPM_BAD_ORDINAL);
+  size_t size = CHANNEL_WORD_SIZE + command->body_size;
+  if (client->in_size < size)
+    return PARSED_MORE;
+
+  if (command->number == CHANNEL_HASH_DATA) {
+    uint32_t client_size = read_be32(client->in + CHANNEL_WORD_SIZE);
+    if (client_size > HASH_DATA_SIZE_MAX)
+      return channel_refuse(client, TPM_BAD_PARAM_SIZE);
+    size += client_size;
+    if (client->in_size < size)
+      return PARSED_MORE;
+  }
+
+  /* A body of one byte comes with three more from those who send the whole
+   * union (QEMU). No command is that short, so they are its padding. */
+  if (client->in_size - size < CHANNEL_WORD_SIZE)
+    size = client->in_size;
+  client->request_size = size;
+  client->is_tpm = command->number == CHANNEL_INIT ||
+                   command->number == CHANNEL_STOP ||
+                   command->number == CHANNEL_SHUTDOWN ||
+                   command->number == CHANNEL_HASH_START ||
+                   command->number == CHANNEL_HASH_DATA ||
+                   command->number == CHANNEL_HASH_END;
+  return PARSED_REQUEST;
+}
+
+
+/* A reset of the TPM: as its power going off and on again. */
+static uint32_t channel_init(front_door_t* door, guest_vcpu_t* vcpu) {
+  uint32_t result;
+
+  if ((door->platform_commands >> PLATFORM_RESET & 1u) != 0) {
+    result = front_door_platform(door, vcpu, PLATFORM_RESET, NULL, 0);
+  } else {
+    result = front_door_platform(door, vcpu, PLATFORM_POWER_OFF, NULL, 0);
+    if (result == 0)
+      result = front_door_platform(door, vcpu, PLATFORM_POWER_ON, NULL, 0);
+  }
+  if (result != 0)
+    return TPM_FAIL;
+  atomic_store(&door->is_tpm_off, false);
+  atomic_store(&door->locality, 0);
+  return TPM_SUCCESS;
+}
+
+
+static uint32_t channel_locality(front_door_t* door, const client_t* client) {
+  uint8_t client_locality = client->in[CHANNEL_WORD_SIZE];
+
+  if (client_locality > LOCALITY_MAX)
+    return TPM_BAD_LOCALITY;
+  atomic_store(&door->locality, client_locality);
+  return TPM_SUCCESS;
+}
+
+
+/* Only localities 3 and 4 may say that no dynamic launch has been. */
+static uint32_t channel_reset_established(front_door_t* door,
+                                          const client_t* client) {
+  uint8_t client_locality = client->in[CHANNEL_WORD_SIZE];
+
+  if (client_locality != 3 && client_locality != 4)
+    return TPM_BAD_LOCALITY;
+  atomic_store(&door->is_established, false);
+  return TPM_SUCCESS;
+}
+
+
+/* What is one platform command of the vTPM. */
+static uint32_t channel_platform(front_door_t* door,
+                                 guest_vcpu_t* vcpu,
+                                 const client_t* client,
+                                 const channel_command_t* command) {
+  const uint8_t* data = NULL;
+  size_t size = 0;
+
+  if (command->number == CHANNEL_HASH_DATA) {
+    data = client->in + CHANNEL_WORD_SIZE * 2;
+    size = read_be32(client->in + CHANNEL_WORD_SIZE);
+  }
+  uint32_t result =
+      front_door_platform(door, vcpu, command->platform, data, size);
+  if (command->number == CHANNEL_CANCEL_TPM_CMD)
+    front_door_platform(door, vcpu, PLATFORM_CANCEL_OFF, NULL, 0);
+  if (command->number == CHANNEL_HASH_START && result == 0)
+    atomic_store(&door->is_established, true);
+  return result == 0 ? TPM_SUCCESS : TPM_FAIL;
+}
+
+
+void channel_call(front_door_t* door, guest_vcpu_t* vcpu, client_t* client) {
+  const channel_command_t* command = channel_find(read_be32(client->in));
+  ASSERT(command != NULL);
+  uint32_t words[4] = {TPM_SUCCESS};
+  size_t word_count = 1;
+
+  switch (command->number) {
+    case CHANNEL_GET_CAPABILITY:
+      words[word_count++] = channel_capability(door);
+      break;
+    case CHANNEL_INIT:
+      words[0] = channel_init(door, vcpu);
+      break;
+    case CHANNEL_STOP:
+    case CHANNEL_SHUTDOWN: /* ends the TPM, not us: others are served too */
+      atomic_store(&door->is_tpm_off, true);
+      break;
+    case CHANNEL_GET_TPMESTABLISHED: /* a byte and its padding */
+      words[word_count++] = (uint32_t) atomic_load(&door->is_established) << 24;
+      break;
+    case CHANNEL_SET_LOCALITY:
+      words[0] = channel_locality(door, client);
+      break;
+    case CHANNEL_RESET_TPMESTABLISHED:
+      words[0] = channel_reset_established(door, client);
+      break;
+    case CHANNEL_GET_CONFIG: /* no keys, no passphrases: no flags */
+      words[word_count++] = 0;
+      break;
+    case CHANNEL_SET_BUFFERSIZE: /* one size: what fits a page */
+      words[word_count++] = DOOR_TPM_COMMAND_SIZE_MAX;
+      words[word_count++] = DOOR_TPM_COMMAND_SIZE_MAX;
+      words[word_count++] = DOOR_TPM_COMMAND_SIZE_MAX;
+      break;
+    default:
+      words[0] = channel_platform(door, vcpu, client, command);
+  }
+  channel_answer(client, words, word_count);
+}
