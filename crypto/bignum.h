@@ -17,7 +17,7 @@
  *   bignum_mont.c     multiplication and powers modulo an odd number
  *   bignum_inverse.c  inverses, also modulo an even number
  *
- * Contexts: all of it is [any] and [job]; long computations pass
+ * Context:  all of it is [any] and [job]; long computations pass
  * uvx_job_checkpoint() about every 100 us.
  */
 #ifndef EVSM_CRYPTO_BIGNUM_H
@@ -127,6 +127,8 @@ bool bignum_to_bytes(uint8_t* bytes, size_t size, const limb_t* a, size_t n);
 /*
  * Quotient and remainder: a = q * b + r. The top limb of b is not 0: that
  * length shows, and nothing else.
+ *
+ * tidy: allow parameters: four numbers, two of them with a length of their own
  *
  * Memory:   q has a_count - b_count + 1 limbs, or is NULL; r has b_count limbs
  *           or is NULL; a_count >= b_count. Neither is a or b.

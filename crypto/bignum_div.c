@@ -133,6 +133,7 @@ static limb_t div_step(limb_t* u, const limb_t* v, size_t n, limb_t recip) {
 }
 
 
+/* tidy: allow parameters: as in bignum.h */
 void bignum_div(limb_t* q,
                 limb_t* r,
                 const limb_t* a,

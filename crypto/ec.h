@@ -14,7 +14,7 @@
  * are not trusted: ec_point_set refuses what is not on the curve, and there is
  * no other way to make a point.
  *
- * Contexts: all of it is [any] and [job]; ec_mul passes uvx_job_checkpoint().
+ * Context:  all of it is [any] and [job]; ec_mul passes uvx_job_checkpoint().
  */
 #ifndef EVSM_CRYPTO_EC_H
 #define EVSM_CRYPTO_EC_H

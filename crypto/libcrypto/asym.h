@@ -1,6 +1,8 @@
 /*
  * crypto/libcrypto/asym.h - what is in OpenSSL's opaque types, and what the
  * files of the asymmetric half share. Nobody else includes this.
+ *
+ * Context:  all of it is [job], one caller at a time, as libc.h says.
  */
 #ifndef EVSM_CRYPTO_LIBCRYPTO_ASYM_H
 #define EVSM_CRYPTO_LIBCRYPTO_ASYM_H

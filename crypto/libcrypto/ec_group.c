@@ -154,7 +154,8 @@ static void scalar_reduce(const ec_curve_t* curve, limb_t* r, const BIGNUM* k) {
 }
 
 
-/* r = n * generator + the sum of m[i] * p[i]; n may be NULL. */
+/* r = n * generator + the sum of m[i] * p[i]; n may be NULL.
+ * tidy: allow parameters: OpenSSL's own */
 int EC_POINTs_mul(const EC_GROUP* group,
                   EC_POINT* r,
                   const BIGNUM* n,

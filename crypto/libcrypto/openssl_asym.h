@@ -14,8 +14,10 @@
  *
  * Return values are OpenSSL's: 1 (or a pointer) for success, 0, negative or
  * NULL for failure; there is no error queue, since libtpms never reads it.
- * All functions are [job], one caller at a time, as libc.h says; what they
- * return or are given to keep ("set0", "assign") is in the arena of libc.h.
+ *
+ * Context:  all of it is [job], one caller at a time, as libc.h says.
+ * Memory:   what they return, or are given to keep ("set0", "assign"), is in
+ *           the arena of libc.h.
  *
  * Only what libtpms.a imports is here (reference/libtpms.md, appendix A). The
  * symmetric half is openssl_sym.h.
@@ -106,6 +108,7 @@ int EC_POINT_mul(const EC_GROUP* group,
                  const EC_POINT* q,
                  const BIGNUM* m,
                  BN_CTX* ctx);
+/* tidy: allow parameters: OpenSSL's own */
 int EC_POINTs_mul(const EC_GROUP* group,
                   EC_POINT* r,
                   const BIGNUM* n,
