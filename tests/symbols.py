@@ -17,6 +17,9 @@ import sys
 # What a C compiler may call on its own, and base.h therefore declares.
 FROM_THE_MACHINE = {"memcpy", "memmove", "memset", "memcmp", "strlen"}
 
+# Bare machines link the compiler's own runtime (libgcc) too.
+FROM_THE_COMPILER = {"__popcountdi2", "__udivti3", "__umodti3"}
+
 # The simulator is a Linux program. JSON is left to a library of Debian's.
 NEEDED = {
     "libc.so.6",
@@ -60,7 +63,7 @@ def names(paths, undefined):
 
 
 def check_freestanding(paths):
-    allowed = FROM_THE_MACHINE | names(paths, undefined=False)
+    allowed = FROM_THE_MACHINE | FROM_THE_COMPILER | names(paths, undefined=False)
     for path in paths:
         strangers = {
             n for n in names([path], undefined=True) - allowed
