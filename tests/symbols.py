@@ -63,7 +63,8 @@ def names(paths, undefined):
 
 
 def check_freestanding(paths):
-    allowed = FROM_THE_MACHINE | FROM_THE_COMPILER | names(paths, undefined=False)
+    allowed = FROM_THE_MACHINE | FROM_THE_COMPILER | names(
+        paths, undefined=False)
     for path in paths:
         strangers = {
             n for n in names([path], undefined=True) - allowed
