@@ -20,6 +20,6 @@
 #define BUDGET_US_MIN 50u
 #define BUDGET_US_MAX 1000000u
 
-#define TRACE_RECORDS_MAX 8192u /* a CPU's ring: a power of two, 32 bytes each */
+#define TRACE_RECORDS_MAX 8192u /* of a CPU: a power of two, 32 bytes each */
 
 #endif /* EVSM_RUNTIME_BOUNDS_H */

@@ -36,7 +36,7 @@ typedef struct guest_regs_s {
  */
 void guest_boot(guest_main_cb main, void* arg);
 
-/* ---- From inside a guest program, on its own vCPU ---- */
+/* ---- Context: inside a guest program, on its own vCPU ---- */
 
 uint32_t guest_vcpu_index(const guest_vcpu_t* vcpu);
 
@@ -100,7 +100,7 @@ void guest_host_start(uint32_t index,
 /* HLT: stop until guest_interrupt(). A pending one returns at once. */
 void guest_halt(guest_vcpu_t* vcpu);
 
-/* ---- From any host thread or vCPU ---- */
+/* ---- Context: any host thread or vCPU ---- */
 
 /* Interrupt a vCPU: its HLT ends. */
 void guest_interrupt(uint32_t index);

@@ -3,7 +3,7 @@
  *
  * Each switch from one stack to another is sanitize_leave() before it, and
  * sanitize_arrive() after it, on the other stack. In a plain build these are
- * nothing.
+ * nothing. Context of all: the thread that switches.
  *
  *   AddressSanitizer   wants the bounds of the stack we go to
  *   ThreadSanitizer    wants a fiber for each stack; it also holds signals
