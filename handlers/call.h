@@ -53,6 +53,15 @@ struct svsm_call_s {
    * the vCPU is gone by then. NULL: nothing to do. */
   void (*deliver)(svsm_call_t* call);
 
+  /* Go on, if you can: called in the loop of the vCPU's CPU, in a section,
+   * each time somebody looks whether the call is over. NULL: nothing to do. */
+  void (*step)(svsm_call_t* call);
+
+  /* The vCPU is gone for good, and `step` will not be called again: give back
+   * what you hold and finish. In the loop of any CPU. NULL: the call will
+   * finish by itself. */
+  void (*abandon)(svsm_call_t* call);
+
   /* what a handler may read */
   uint32_t vcpu_index;  /* whose call: below VCPUS_MAX (handlers/vcpu.h) */
   uint32_t cpu;         /* the CPU that vCPU is on */

@@ -20,8 +20,9 @@
 
 #include "runtime/uvx.h"
 
-#define TPM_STATE_SIZE_MAX (512u * 1024u) /* bytes; libtpms's blob is < 277 K \
-                                           */
+#define TPM_STATE_SIZE_MAX                           \
+  (512u * 1024u) /* bytes; libtpms's blob is < 277 K \
+                  */
 
 /* The blobs by name; libtpms has no others. */
 #define TPM_STATE_PERMANENT "permall"
