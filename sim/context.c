@@ -26,7 +26,9 @@
 #if SANITIZE_ADDRESS || SANITIZE_THREAD
 #define STACK_SIZE (1024u * 1024u) /* bytes: instrumented frames are large */
 #else
-#define STACK_SIZE (256u * 1024u) /* bytes; AVX-512 is 3 KiB a signal */
+#define STACK_SIZE                                          \
+  (256u * 1024u) /* bytes, with room for AVX-512 in signals \
+                  */
 #endif
 
 /* Waits at the top of a new stack for the first switch to it. */
