@@ -15,7 +15,7 @@
 #
 #     crypto/libtpms.py ARCHIVE OBJECT RECORD
 #
-# Nothing of the archive is committed: it is Debian's (libtpms-dev, BSD licence).
+# Nothing of the archive is committed: it is Debian's (libtpms-dev, BSD).
 import hashlib
 import os
 import re

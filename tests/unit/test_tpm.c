@@ -1,0 +1,744 @@
+/*
+ * Goal:   libtpms, linked without OpenSSL or a C library, is a whole TPM: its
+ *         self test passes, keys of every kind can be made and used, state
+ *         survives, and nothing that a guest or a disk sends stops it.
+ * Method: run the TPM in this process on a platform of the test's own: a clock
+ *         that stands still unless told, memory for a disk that can be made to
+ *         fail, and entropy from a seed. Speak to it in bytes.
+ */
+#include "tests/unit/unit.h"
+
+#include "handlers/tpm.c"
+#include "handlers/tpm_platform.c"
+
+#include "crypto/libcrypto/openssl_sym.h"
+#include "tests/tpm_commands.h"
+
+/* ---- The platform ---- */
+
+static struct {
+  uint64_t clock_ns;
+  bool cancel; /* at the next look at the clock */
+  int store_status;
+  int load_status;
+  uint32_t stores;
+  uint32_t size[2]; /* permanent, volatile; 0: none */
+  uint8_t data[2][TPM_BLOB_SIZE_MAX];
+} fake;
+
+static uint64_t entropy_state;
+
+
+/* SplitMix64, so that every run has the same seeds and keys. */
+static int fake_entropy(void* buf, size_t size) {
+  uint8_t* p = buf;
+
+  for (size_t i = 0; i < size; i++) {
+    uint64_t z = (entropy_state += 0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    p[i] = (uint8_t) (z >> 56);
+  }
+  return 0;
+}
+
+
+static uint64_t fake_clock_ns(void) {
+  if (fake.cancel) {
+    fake.cancel = false;
+    tpm_cancel();
+  }
+  return fake.clock_ns;
+}
+
+
+static int which(const char* name) {
+  assert_true(strcmp(name, "permall") == 0 ||
+              strcmp(name, "volatilestate") == 0);
+  return strcmp(name, "permall") == 0 ? 0 : 1;
+}
+
+
+static int fake_load(const char* name,
+                     void* data,
+                     uint32_t size_max,
+                     uint32_t* size_out) {
+  int i = which(name);
+
+  if (fake.load_status != 0)
+    return fake.load_status;
+  if (fake.size[i] == 0)
+    return UV_ENOENT;
+  assert_true(fake.size[i] <= size_max);
+  memcpy(data, fake.data[i], fake.size[i]);
+  *size_out = fake.size[i];
+  return 0;
+}
+
+
+static int fake_store(const char* name, const void* data, uint32_t size) {
+  int i = which(name);
+
+  fake.stores++;
+  if (fake.store_status != 0)
+    return fake.store_status;
+  assert_true(size <= sizeof(fake.data[i]));
+  memcpy(fake.data[i], data, size);
+  fake.size[i] = size;
+  return 0;
+}
+
+
+static int fake_remove(const char* name) {
+  fake.size[which(name)] = 0;
+  return 0;
+}
+
+
+static const tpm_platform_t fake_platform = {
+    .clock_ns = fake_clock_ns,
+    .load = fake_load,
+    .store = fake_store,
+    .remove = fake_remove,
+};
+
+static t2_bytes_t command;
+static t2_bytes_t response;
+
+
+static uint32_t run_at(uint8_t locality) {
+  assert_int_equal(0, tpm_process(command.bytes, command.size, locality,
+                                  response.bytes, &response.size));
+  assert_true(response.size >= TPM_HEADER_SIZE);
+  assert_int_equal(response.size, t2_at32(response.bytes + 2));
+  return t2_rc(&response);
+}
+
+
+/* The first use of a key's authorization after a start is answered RETRY: the
+ * TPM notes on disk that dictionary attacks may begin. Send it again then. */
+static uint32_t run_command(void) {
+  uint32_t rc = run_at(0);
+
+  return rc == 0x922 ? run_at(0) : rc;
+}
+
+
+static void start_up(void) {
+  assert_int_equal(0, tpm_power_on());
+  t2_startup(&command);
+  assert_int_equal(0, run_command());
+}
+
+
+static int fresh(void** state) {
+  (void) state;
+  memset(&fake, 0, sizeof(fake));
+  fake.clock_ns = 1000000000;
+  crypto_random_init(fake_entropy);
+  tpm_init(&fake_platform);
+  start_up();
+  return 0;
+}
+
+
+/* Whatever a test did, nothing of it is left in the arena. */
+static int nothing_left(void** state) {
+  libc_arena_stat_t stat;
+
+  (void) state;
+  tpm_terminate();
+  libc_arena_stat(&stat);
+  assert_int_equal(0, stat.blocks);
+  assert_int_equal(0, stat.used);
+  return 0;
+}
+
+
+static void flush(uint32_t handle) {
+  t2_flush(&command, handle);
+  assert_int_equal(0, run_command());
+}
+
+
+static uint32_t primary(uint32_t hierarchy, const t2_template_t* t) {
+  t2_create(&command, hierarchy, t);
+  assert_int_equal(0, run_command());
+  return t2_handle(&response);
+}
+
+static const t2_template_t srk = {
+    .type = T2_ALG_ECC,
+    .attributes = T2_ATTR_STORAGE,
+    .scheme = T2_ALG_NULL,
+    .kind = 3,
+};
+
+static const t2_template_t ek_rsa = {
+    .type = T2_ALG_RSA,
+    .attributes = T2_ATTR_EK,
+    .scheme = T2_ALG_NULL,
+    .kind = 2048,
+    .policy = t2_ek_policy,
+};
+
+
+/* ---- The basics ---- */
+
+static void full_self_test_passes(void** state) {
+  (void) state;
+  t2_self_test(&command);
+  assert_int_equal(0, run_command());
+}
+
+
+static void random_bytes_differ(void** state) {
+  uint8_t before[32];
+
+  (void) state;
+  t2_get_random(&command, 32);
+  assert_int_equal(0, run_command());
+  assert_int_equal(44, response.size);
+  memcpy(before, response.bytes + 12, 32);
+  assert_int_equal(0, run_command());
+  assert_memory_not_equal(before, response.bytes + 12, 32);
+}
+
+
+static void a_pcr_becomes_the_hash_of_itself_and_the_digest(void** state) {
+  uint8_t both[64] = {0};
+  uint8_t expected[32];
+  SHA256_CTX c;
+
+  (void) state;
+  memset(both + 32, 0xab, 32);
+  t2_pcr_extend(&command, 16, both + 32);
+  assert_int_equal(0, run_command());
+  t2_pcr_read(&command, 16);
+  assert_int_equal(0, run_command());
+  SHA256_Init(&c);
+  SHA256_Update(&c, both, sizeof(both));
+  SHA256_Final(expected, &c);
+  assert_memory_equal(expected, response.bytes + response.size - 32, 32);
+}
+
+
+static void it_says_what_it_is(void** state) {
+  char text[512];
+
+  (void) state;
+  assert_int_equal(0, tpm_info(7, text, sizeof(text)));
+  assert_string_equal(
+      "{\"TPMSpecification\":{\"family\":\"2.0\",\"level\":0,\"revision\":164},"
+      "\"TPMAttributes\":{\"manufacturer\":\"id:00001014\","
+      "\"version\":\"id:20191023\",\"model\":\"swtpm\"},"
+      "\"TPMFeatures\":{\"RSAKeySizes\":[1024,2048,3072],"
+      "\"CamelliaKeySizes\":[128,256]}}",
+      text);
+  assert_int_equal(UV_ENOBUFS, tpm_info(7, text, (uint32_t) strlen(text)));
+  uint32_t min = 0;
+  uint32_t max = 0;
+  assert_int_equal(4096, tpm_set_buffer_size(0, &min, &max));
+  assert_int_equal(4096, max);
+  assert_int_equal(min, tpm_set_buffer_size(1, NULL, NULL));
+  assert_int_equal(4096, tpm_set_buffer_size(UINT32_MAX, NULL, NULL));
+}
+
+
+static void established_is_set_by_a_measured_launch(void** state) {
+  bool established = true;
+
+  (void) state;
+  assert_int_equal(0, tpm_established(&established));
+  assert_false(established);
+  assert_int_equal(0, tpm_hash_start());
+  assert_int_equal(0, tpm_hash_data("evsm", 4));
+  assert_int_equal(0, tpm_hash_end());
+  assert_int_equal(0, tpm_established(&established));
+  assert_true(established);
+  assert_int_equal(UV_EPERM, tpm_reset_established(2));
+  assert_int_equal(UV_EPERM, tpm_reset_established(5));
+  assert_int_equal(0, tpm_reset_established(3));
+  assert_int_equal(0, tpm_established(&established));
+  assert_false(established);
+
+  tpm_power_off();
+  assert_int_equal(UV_EINVAL, tpm_established(&established));
+  assert_int_equal(UV_EINVAL, tpm_hash_start());
+}
+
+
+/* ---- Keys ---- */
+
+static void primaries_are_the_same_each_time(void** state) {
+  static const uint8_t unique[64] = {1};
+  const t2_template_t kinds[] = {
+      ek_rsa,
+      {T2_ALG_RSA, T2_ATTR_STORAGE, T2_ALG_NULL, 1024, 0, 0, NULL, NULL, 0},
+      {T2_ALG_RSA, T2_ATTR_SIGN, T2_ALG_RSASSA, 2048, 0, 0, NULL, unique, 64},
+      {T2_ALG_ECC, T2_ATTR_STORAGE, T2_ALG_NULL, 3, 0, 0, NULL, unique, 64},
+      {T2_ALG_ECC, T2_ATTR_SIGN, T2_ALG_ECDSA, 4, 0, 0, NULL, NULL, 0},
+      {T2_ALG_ECC, T2_ATTR_SIGN, T2_ALG_ECDSA, 5, 0, 0, NULL, NULL, 0},
+  };
+  static uint8_t first[1024];
+
+  (void) state;
+  for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+    uint32_t size = 0;
+    uint32_t again = 0;
+    flush(primary(T2_RH_ENDORSEMENT, &kinds[i]));
+    t2_create(&command, T2_RH_ENDORSEMENT, &kinds[i]);
+    assert_int_equal(0, run_command());
+    memcpy(first, t2_primary_public(&response, &size), 1024);
+    flush(t2_handle(&response));
+    t2_create(&command, T2_RH_ENDORSEMENT, &kinds[i]);
+    assert_int_equal(0, run_command());
+    assert_memory_equal(first, t2_primary_public(&response, &again), size);
+    assert_int_equal(size, again);
+    flush(t2_handle(&response));
+  }
+}
+
+
+static void every_curve_it_names_can_be_used(void** state) {
+  uint32_t count;
+  uint8_t curves[64];
+
+  (void) state;
+  t2_get_capability(&command, 8, 0, 100);
+  assert_int_equal(0, run_command());
+  count = t2_at32(response.bytes + 15);
+  assert_true(count >= 3);
+  assert_true(2 * count <= sizeof(curves));
+  memcpy(curves, response.bytes + 19, 2 * count);
+  for (uint32_t i = 0; i < count; i++) {
+    t2_template_t t = srk;
+    t.kind = t2_at16(curves + 2 * i);
+    flush(primary(T2_RH_OWNER, &t));
+  }
+}
+
+
+static void sign_and_verify(uint32_t key, uint32_t scheme) {
+  uint8_t digest[32];
+  t2_bytes_t signature;
+
+  memset(digest, 0x5a, sizeof(digest));
+  t2_sign(&command, key, scheme, digest);
+  assert_int_equal(0, run_command());
+  signature = response;
+  t2_verify(&command, key, digest, &signature);
+  assert_int_equal(0, run_command());
+  digest[0] ^= 1; /* a short curve does not look at the last bytes */
+  t2_verify(&command, key, digest, &signature);
+  assert_int_equal(0x2db, run_command()); /* TPM_RC_SIGNATURE, parameter 2 */
+}
+
+
+static void primaries_sign(void** state) {
+  static const struct {
+    uint32_t type;
+    uint32_t kind;
+    uint32_t scheme;
+  } keys[] = {
+      {T2_ALG_RSA, 1024, T2_ALG_RSASSA}, {T2_ALG_RSA, 2048, T2_ALG_RSASSA},
+      {T2_ALG_RSA, 2048, T2_ALG_RSAPSS}, {T2_ALG_ECC, 1, T2_ALG_ECDSA},
+      {T2_ALG_ECC, 3, T2_ALG_ECDSA},     {T2_ALG_ECC, 4, T2_ALG_ECDSA},
+      {T2_ALG_ECC, 5, T2_ALG_ECDSA},
+  };
+
+  (void) state;
+  for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+    const t2_template_t t = {
+        .type = keys[i].type,
+        .attributes = T2_ATTR_SIGN,
+        .scheme = keys[i].scheme,
+        .kind = keys[i].kind,
+    };
+    uint32_t key = primary(T2_RH_OWNER, &t);
+    sign_and_verify(key, keys[i].scheme);
+    flush(key);
+  }
+}
+
+
+static void created_keys_load_and_sign(void** state) {
+  static const t2_template_t kinds[] = {
+      {T2_ALG_RSA, T2_ATTR_SIGN, T2_ALG_RSASSA, 2048, 0, 0, NULL, NULL, 0},
+      {T2_ALG_ECC, T2_ATTR_SIGN, T2_ALG_ECDSA, 3, 0, 0, NULL, NULL, 0},
+      {T2_ALG_ECC, T2_ATTR_SIGN, T2_ALG_ECDSA, 4, 0, 0, NULL, NULL, 0},
+  };
+
+  (void) state;
+  uint32_t parent = primary(T2_RH_OWNER, &srk);
+  for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+    t2_create(&command, parent, &kinds[i]);
+    assert_int_equal(0, run_command());
+    t2_bytes_t created = response;
+    t2_load(&command, parent, &created);
+    assert_int_equal(0, run_command());
+    uint32_t key = t2_handle(&response);
+    sign_and_verify(key, kinds[i].scheme);
+    flush(key);
+  }
+  flush(parent);
+}
+
+
+/* Encrypt in two pieces, passing the IV on, and decrypt in one. */
+static void through_cipher(uint32_t key, uint32_t iv_size) {
+  t2_bytes_t iv = {.size = iv_size};
+  t2_bytes_t zero_iv = iv;
+  t2_bytes_t plain = {.size = 96};
+  t2_bytes_t piece = {.size = 48};
+  t2_bytes_t cipher = {.size = 96};
+
+  for (uint32_t i = 0; i < plain.size; i++)
+    plain.bytes[i] = (uint8_t) (i * 7);
+  for (uint32_t at = 0; at < 96; at += 48) {
+    memcpy(piece.bytes, plain.bytes + at, 48);
+    t2_encrypt_decrypt(&command, key, 0, &iv, &piece);
+    assert_int_equal(0, run_command());
+    memcpy(cipher.bytes + at, response.bytes + 16, 48);
+    memcpy(iv.bytes, response.bytes + 16 + 48 + 2, iv.size);
+  }
+  assert_memory_not_equal(plain.bytes, cipher.bytes, 96);
+  t2_encrypt_decrypt(&command, key, 1, &zero_iv, &cipher);
+  assert_int_equal(0, run_command());
+  assert_memory_equal(plain.bytes, response.bytes + 16, 96);
+}
+
+
+static void symmetric_keys_encrypt_in_every_mode(void** state) {
+  static const struct {
+    uint32_t algorithm;
+    uint32_t bits;
+  } ciphers[] = {{T2_ALG_AES, 128},
+                 {T2_ALG_AES, 256},
+                 {T2_ALG_CAMELLIA, 128},
+                 {T2_ALG_CAMELLIA, 256}};
+
+  (void) state;
+  uint32_t parent = primary(T2_RH_OWNER, &srk);
+  for (size_t i = 0; i < ARRAY_SIZE(ciphers); i++) {
+    for (uint32_t mode = T2_ALG_CTR; mode <= T2_ALG_ECB; mode++) {
+      const t2_template_t t = {
+          .type = T2_ALG_SYMCIPHER,
+          .attributes = T2_ATTR_CIPHER,
+          .kind = ciphers[i].bits,
+          .algorithm = ciphers[i].algorithm,
+          .mode = mode,
+      };
+      t2_create(&command, parent, &t);
+      assert_int_equal(0, run_command());
+      t2_bytes_t created = response;
+      t2_load(&command, parent, &created);
+      assert_int_equal(0, run_command());
+      uint32_t key = t2_handle(&response);
+      through_cipher(key, mode == T2_ALG_ECB ? 0 : 16);
+      flush(key);
+    }
+  }
+  flush(parent);
+}
+
+
+/* ---- State ---- */
+
+static void a_restart_keeps_keys_and_nv(void** state) {
+  static uint8_t before[1024];
+  uint32_t size = 0;
+  uint32_t again = 0;
+
+  (void) state;
+  t2_create(&command, T2_RH_ENDORSEMENT, &ek_rsa);
+  assert_int_equal(0, run_command());
+  memcpy(before, t2_primary_public(&response, &size), sizeof(before));
+  flush(t2_handle(&response));
+  t2_nv_define(&command, 0x01800001, 64);
+  assert_int_equal(0, run_command());
+  t2_nv_write(&command, 0x01800001, "durable", 7, 0);
+  uint32_t stores = fake.stores;
+  assert_int_equal(0, run_command());
+  assert_int_equal(stores + 1, fake.stores); /* before the response */
+  t2_evict_control(&command, primary(T2_RH_OWNER, &srk), 0x81000001);
+  assert_int_equal(0, run_command());
+  t2_shutdown(&command);
+  assert_int_equal(0, run_command());
+
+  tpm_terminate();
+  tpm_init(&fake_platform);
+  start_up();
+  t2_nv_read(&command, 0x01800001, 7, 0);
+  assert_int_equal(0, run_command());
+  assert_memory_equal("durable", response.bytes + 16, 7);
+  t2_read_public(&command, 0x81000001);
+  assert_int_equal(0, run_command());
+  t2_create(&command, T2_RH_ENDORSEMENT, &ek_rsa);
+  assert_int_equal(0, run_command());
+  assert_memory_equal(before, t2_primary_public(&response, &again), size);
+  assert_int_equal(size, again);
+}
+
+
+static void state_can_be_taken_out_and_put_back(void** state) {
+  static const uint32_t algs[] = {T2_ALG_SHA1, T2_ALG_SHA256, T2_ALG_SHA384,
+                                  T2_ALG_SHA512};
+  static uint8_t permanent[TPM_BLOB_SIZE_MAX];
+  static uint8_t going[TPM_BLOB_SIZE_MAX];
+  uint32_t permanent_size = 0;
+  uint32_t going_size = 0;
+
+  (void) state;
+  for (size_t i = 0; i < 3; i++) { /* three objects fit */
+    t2_hash_sequence_start(&command, algs[i]);
+    assert_int_equal(0, run_command());
+    t2_sequence_update(&command, t2_handle(&response), "some", 4);
+    assert_int_equal(0, run_command());
+  }
+  assert_int_equal(UV_ENOBUFS,
+                   tpm_get_state(TPM_BLOB_VOLATILE, going, 100, &going_size));
+  assert_int_equal(
+      0, tpm_get_state(TPM_BLOB_VOLATILE, going, sizeof(going), &going_size));
+  assert_int_equal(0, tpm_get_state(TPM_BLOB_PERMANENT, permanent,
+                                    sizeof(permanent), &permanent_size));
+  assert_int_equal(UV_EBUSY, tpm_set_state(TPM_BLOB_PERMANENT, permanent, 10));
+  tpm_power_off();
+  memset(fake.size, 0, sizeof(fake.size)); /* the disk is another one */
+  assert_int_equal(
+      0, tpm_set_state(TPM_BLOB_PERMANENT, permanent, permanent_size));
+  assert_int_equal(0, tpm_set_state(TPM_BLOB_VOLATILE, going, going_size));
+  assert_int_equal(0, tpm_power_on());
+  assert_int_equal(permanent_size, fake.size[0]); /* it was stored */
+
+  for (uint32_t i = 0; i < 3; i++) {
+    uint8_t expected[64];
+    SHA_CTX one;
+    SHA256_CTX two;
+    SHA512_CTX three;
+    t2_sequence_update(&command, 0x80000000 + i, " text", 5);
+    assert_int_equal(0, run_command());
+    t2_sequence_complete(&command, 0x80000000 + i);
+    assert_int_equal(0, run_command());
+    SHA1_Init(&one);
+    SHA1_Update(&one, "some text", 9);
+    SHA1_Final(expected, &one);
+    if (i == 1) {
+      SHA256_Init(&two);
+      SHA256_Update(&two, "some text", 9);
+      SHA256_Final(expected, &two);
+    }
+    if (i == 2) {
+      SHA384_Init(&three);
+      SHA384_Update(&three, "some text", 9);
+      SHA384_Final(expected, &three);
+    }
+    uint32_t size = t2_at16(response.bytes + 14);
+    assert_memory_equal(expected, response.bytes + 16, size);
+  }
+}
+
+
+static void a_stored_volatile_state_is_resumed(void** state) {
+  uint8_t digest[32] = {7};
+  uint8_t value[32];
+
+  (void) state;
+  t2_pcr_extend(&command, 16, digest);
+  assert_int_equal(0, run_command());
+  t2_pcr_read(&command, 16);
+  assert_int_equal(0, run_command());
+  memcpy(value, response.bytes + response.size - 32, 32);
+  assert_int_equal(0, tpm_store_volatile());
+  tpm_power_off();
+  assert_int_equal(UV_EINVAL, tpm_store_volatile());
+  assert_int_equal(0, tpm_power_on()); /* and no Startup */
+  t2_pcr_read(&command, 16);
+  assert_int_equal(0, run_command());
+  assert_memory_equal(value, response.bytes + response.size - 32, 32);
+
+  assert_int_equal(0, tpm_remove_volatile());
+  start_up();
+  t2_pcr_read(&command, 16);
+  assert_int_equal(0, run_command());
+  assert_memory_not_equal(value, response.bytes + response.size - 32, 32);
+}
+
+
+static void time_stands_still_while_held(void** state) {
+  uint8_t held[8];
+
+  (void) state;
+  t2_begin(&command, 0x8001, 0x181); /* ReadClock */
+  t2_end(&command);
+  assert_int_equal(0, run_command());
+  memcpy(held, response.bytes + 10, sizeof(held));
+  tpm_clock_hold();
+  fake.clock_ns += 5000000000u;
+  assert_int_equal(0, run_command());
+  assert_memory_equal(held, response.bytes + 10, sizeof(held));
+  tpm_clock_release();
+  assert_int_equal(0, run_command());
+  assert_int_equal(t2_at32(held + 4) + 5000, t2_at32(response.bytes + 14));
+}
+
+
+/* ---- What goes wrong ---- */
+
+static void a_key_generation_ends_when_cancelled(void** state) {
+  (void) state;
+  t2_create(&command, T2_RH_OWNER, &ek_rsa);
+  fake.cancel = true;
+  assert_int_equal(0x909, run_command());
+  assert_int_equal(0, run_command()); /* a later one is not affected */
+}
+
+
+static void bytes_are_never_executed_unchecked(void** state) {
+  static uint8_t big[TPM_COMMAND_SIZE_MAX + 1];
+  uint8_t out[TPM_RESPONSE_SIZE_MAX];
+  uint32_t size = 0;
+
+  (void) state;
+  memset(big, 0xff, sizeof(big));
+  assert_int_equal(UV_EINVAL, tpm_process(big, 0, 0, out, &size));
+  assert_int_equal(UV_EINVAL, tpm_process(big, 12, 5, out, &size));
+  assert_int_equal(UV_E2BIG, tpm_process(big, sizeof(big), 0, out, &size));
+  assert_int_equal(0, tpm_process(big, sizeof(big) - 1, 4, out, &size));
+  assert_int_not_equal(0, t2_at32(out + 6));
+
+  /* Each command cut off at each byte, and with each byte disturbed. */
+  t2_bytes_t whole;
+  t2_create(&whole, T2_RH_OWNER, &srk);
+  for (uint32_t cut = 1; cut < whole.size; cut++) {
+    command = whole;
+    command.size = cut;
+    assert_int_not_equal(0, run_command());
+    t2_end(&command); /* the size is right, the rest is missing */
+    assert_int_not_equal(0, run_command());
+  }
+  for (uint32_t at = 0; at < whole.size; at++) {
+    command = whole;
+    command.bytes[at] ^= 0xff;
+    if (run_command() == 0)
+      flush(t2_handle(&response));
+  }
+  command = whole;
+  assert_int_equal(0, run_command());
+}
+
+
+static void a_tpm_that_is_off_says_so(void** state) {
+  (void) state;
+  tpm_power_off();
+  t2_get_random(&command, 8);
+  assert_int_equal(0x100, run_command()); /* TPM_RC_INITIALIZE */
+  assert_false(tpm_is_on());
+}
+
+
+static void a_change_that_cannot_be_stored_is_not_confirmed(void** state) {
+  (void) state;
+  t2_nv_define(&command, 0x01800001, 64);
+  assert_int_equal(0, run_command());
+  fake.store_status = UV_EIO;
+  t2_nv_write(&command, 0x01800001, "lost", 4, 0);
+  assert_int_not_equal(0, run_command());
+  fake.store_status = 0;
+  start_up();
+  t2_nv_read(&command, 0x01800001, 4, 0);
+  assert_int_equal(0x14a, run_command()); /* TPM_RC_NV_UNINITIALIZED */
+}
+
+
+static void a_disk_that_fails_leaves_it_off(void** state) {
+  (void) state;
+  fake.load_status = UV_EIO;
+  assert_int_equal(UV_EIO, tpm_power_on());
+  assert_false(tpm_is_on());
+  fake.load_status = 0;
+  start_up();
+
+  tpm_terminate();
+  fake.size[0] = 0;
+  fake.store_status = UV_EIO; /* the new state can't be stored */
+  assert_int_equal(UV_EIO, tpm_power_on());
+  fake.store_status = 0;
+  start_up();
+}
+
+
+/* One byte of a blob is disturbed. It may be noticed or not, but the TPM
+ * neither stops the machine nor keeps memory. */
+static void try_disturbed(uint8_t* blob, uint32_t size, uint32_t at) {
+  blob[at] ^= (uint8_t) (1 + at % 255);
+  if (tpm_power_on() == 0) {
+    t2_startup(&command);
+    (void) run_command();
+    t2_begin(&command, 0x8001, 0x181);
+    t2_end(&command);
+    (void) run_command();
+    t2_get_random(&command, 8);
+    (void) run_command();
+  }
+  tpm_power_off();
+  (void) size;
+}
+
+
+static void a_disturbed_state_stops_nothing(void** state) {
+  static uint8_t good[2][TPM_BLOB_SIZE_MAX];
+  uint32_t size[2];
+
+  (void) state;
+  assert_int_equal(0, tpm_store_volatile());
+  memcpy(good, fake.data, sizeof(good));
+  memcpy(size, fake.size, sizeof(size));
+  tpm_power_off();
+  for (int i = 0; i < 2; i++) {
+    for (uint32_t at = 0; at < size[i]; at += i == 0 ? 3 : 17) {
+      memcpy(fake.data, good, sizeof(good));
+      memcpy(fake.size, size, sizeof(size));
+      try_disturbed(fake.data[i], size[i], at);
+      fake.size[i] = at; /* cut off there; 0 is none at all */
+      (void) tpm_power_on();
+      tpm_power_off();
+    }
+  }
+  memcpy(fake.data, good, sizeof(good));
+  memcpy(fake.size, size, sizeof(size));
+  assert_int_equal(0, tpm_power_on());
+  assert_int_equal(
+      UV_EINVAL,
+      (tpm_power_off(), tpm_set_state(TPM_BLOB_PERMANENT, good[1], size[1])));
+  assert_int_equal(UV_EINVAL, tpm_set_state(TPM_BLOB_PERMANENT, NULL, 0));
+}
+
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, nothing_left)
+      TEST(full_self_test_passes),
+      TEST(random_bytes_differ),
+      TEST(a_pcr_becomes_the_hash_of_itself_and_the_digest),
+      TEST(it_says_what_it_is),
+      TEST(established_is_set_by_a_measured_launch),
+      TEST(primaries_are_the_same_each_time),
+      TEST(every_curve_it_names_can_be_used),
+      TEST(primaries_sign),
+      TEST(created_keys_load_and_sign),
+      TEST(symmetric_keys_encrypt_in_every_mode),
+      TEST(a_restart_keeps_keys_and_nv),
+      TEST(state_can_be_taken_out_and_put_back),
+      TEST(a_stored_volatile_state_is_resumed),
+      TEST(time_stands_still_while_held),
+      TEST(a_key_generation_ends_when_cancelled),
+      TEST(bytes_are_never_executed_unchecked),
+      TEST(a_tpm_that_is_off_says_so),
+      TEST(a_change_that_cannot_be_stored_is_not_confirmed),
+      TEST(a_disk_that_fails_leaves_it_off),
+      TEST(a_disturbed_state_stops_nothing),
+#undef TEST
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
