@@ -36,7 +36,8 @@
  */
 uint64_t arch_clock_ns(void);
 
-/* The same, at least as coarse as 4 ms and as cheap as the machine has it. */
+/* The same clock as cheap as the machine has it: at most 1 ms behind
+ * arch_clock_ns(), never ahead of it. */
 uint64_t arch_clock_coarse_ns(void);
 
 /*
@@ -93,8 +94,11 @@ void arch_waiter_init(arch_waiter_t* waiter);
  * the last return from arch_wait() is never lost: it returns at once.
  *
  * Context:  [loop], only by the CPU or thread that runs this waiter's loop.
+ * Returns:  true if a wake has come. Where loops may be freed (host threads)
+ *           each arch_wake() is answered so exactly once; a CPU, whose loop is
+ *           always there, may say true to anything.
  */
-void arch_wait(arch_waiter_t* waiter, uint64_t deadline_ns);
+bool arch_wait(arch_waiter_t* waiter, uint64_t deadline_ns);
 
 /*
  * Wake the waiter: an IPI, or a futex. Costs a system call or an APIC write;

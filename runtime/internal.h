@@ -9,7 +9,114 @@
 #define EVSM_RUNTIME_INTERNAL_H
 
 #include "arch/arch.h"
+#include "runtime/list.h"
 #include "runtime/uvx.h"
+#include "runtime/wake.h"
+
+/* ---- Handles: handle.c ---- */
+
+/* uv_handle_t.flags */
+#define UV__ACTIVE 0x1u
+#define UV__REF 0x2u
+#define UV__CLOSING 0x4u
+#define UV__CLOSED 0x8u
+
+/* The type of a uvx_irq_t: libuv has no number for it. */
+#define UV__IRQ ((uv_handle_type) (UV_HANDLE_TYPE_MAX + 1))
+
+/* A new handle: referenced, at rest, the last of its loop. */
+void uv__handle_init(uv_loop_t* loop, uv_handle_t* handle, uv_handle_type type);
+
+/* It is active, or at rest, from here on; nothing if it was so before. */
+static inline void uv__handle_start(uv_handle_t* handle) {
+  if ((handle->flags & UV__ACTIVE) != 0)
+    return;
+  handle->flags |= UV__ACTIVE;
+  if ((handle->flags & UV__REF) != 0)
+    handle->loop->active_handles++;
+}
+
+
+static inline void uv__handle_stop(uv_handle_t* handle) {
+  if ((handle->flags & UV__ACTIVE) == 0)
+    return;
+  handle->flags &= ~UV__ACTIVE;
+  if ((handle->flags & UV__REF) != 0)
+    handle->loop->active_handles--;
+}
+
+
+/* Run the close callbacks that are due. */
+void uv__handles_finish(uv_loop_t* loop);
+
+/* What uv_close() does to each type; irq.c has the last one. A close must see
+ * to it that no note of the handle remains with the loop. */
+void uv__timer_close(uv_timer_t* handle);
+void uv__prepare_close(uv_prepare_t* handle);
+void uv__check_close(uv_check_t* handle);
+void uv__idle_close(uv_idle_t* handle);
+void uv__async_close(uv_async_t* handle);
+void uv__irq_close(uvx_irq_t* handle);
+
+/* ---- The loop: loop.c ---- */
+
+/* uv_loop_t.flags */
+#define UV__POLLED 0x1u /* the loop has polled before */
+#define UV__AGAIN 0x2u  /* something was taken early: the next poll is short */
+#define UV__METRICS 0x4u
+
+typedef struct uv__shared_s uv__shared_t;
+typedef void (*uv__wait_fn)(uv_loop_t* loop, uint64_t deadline_ns);
+
+/* What other threads and CPUs touch of a loop, on cache lines of its own. Lies
+ * in uv_loop_t.shared, where uv.h can't name its types. */
+struct uv__shared_s {
+  unsigned char apart_before[ARCH_CACHE_LINE_SIZE];
+  uv__inbox_t inbox;
+  arch_waiter_t waiter;
+  uv__note_t poke;           /* uv__loop_wake(): turns the loop, runs nothing */
+  _Atomic uint32_t poked;    /* `poke` is in the inbox */
+  _Atomic uint32_t idle_seq; /* odd while the two below change (metrics.c) */
+  _Atomic uint64_t idle_ns;
+  _Atomic uint64_t idle_since_ns; /* 0: not waiting */
+  uv__wait_fn wait;
+  unsigned char apart_after[ARCH_CACHE_LINE_SIZE];
+} __attribute__((may_alias)); /* uv.h declares the storage as numbers */
+
+static inline uv__shared_t* uv__shared(const uv_loop_t* loop) {
+  /* const is cast away: these fields change under everybody's eyes */
+  return (uv__shared_t*) (uintptr_t) loop->shared;
+}
+
+
+/*
+ * One iteration that does not wait, whether or not the loop is alive.
+ *
+ * Context:  [loop].
+ * Returns:  true if there may be more to do at once.
+ */
+bool uv__loop_turn(uv_loop_t* loop);
+
+/*
+ * When the loop must turn again even if nobody posts, on arch_clock_ns(): its
+ * first timer (or a little before, if that is far), 0 if at once (idle or
+ * closing handles), ARCH_FOREVER if never. Context: [loop].
+ */
+uint64_t uv__loop_deadline_ns(uv_loop_t* loop);
+
+/* Where the loop sleeps: for arch_wait() between doze and rouse. */
+arch_waiter_t* uv__loop_waiter(uv_loop_t* loop);
+
+/*
+ * How uv_run() waits on this loop: `wait` returns when uv__loop_pending(), at
+ * the deadline, or early for no reason. As made by uv_loop_init() it sleeps in
+ * arch_wait(); on a CPU it should run jobs meanwhile.
+ */
+void uv__loop_wait_set(uv_loop_t* loop, uv__wait_fn wait);
+
+/* Take all notes from the inbox into the loop's lists; true if there was one.
+ * Context: [loop]. */
+bool uv__loop_take(uv_loop_t* loop);
 
 /*
  * Post `note` to the loop's inbox and wake it if it dozes. note->run(note)
@@ -34,11 +141,27 @@ void uv__loop_wake(uv_loop_t* loop);
  */
 bool uv__loop_doze(uv_loop_t* loop);
 
-/* Awake again: posters need not interrupt. Context: [loop]. */
+/* Awake again: posters need not interrupt. For CPUs, whose loops are never
+ * freed. Context: [loop]. */
 void uv__loop_rouse(uv_loop_t* loop);
 
 /* Has something been posted since the last drain? Context: [any], [trap]. */
 bool uv__loop_pending(const uv_loop_t* loop);
+
+/* A note that uv__loop_forget() may be asked about begins with this. */
+static inline void uv__note_init(uv__note_t* note, void (*run)(uv__note_t*)) {
+  note->link.next = NULL;
+  note->link.prev = NULL; /* so until the loop has taken it */
+  note->run = run;
+}
+
+
+/*
+ * A note whose owner's flag says that it is posted will not run any more: for
+ * a close. Waits for a poster who is between the flag and the post, which
+ * takes a few instructions. Context: [loop].
+ */
+void uv__loop_forget(uv_loop_t* loop, uv__note_t* note);
 
 /* A request begins or ends: it keeps the loop alive. Context: [loop]. */
 void uv__req_begin(uv_loop_t* loop);
@@ -105,5 +228,42 @@ void uv__job_end(uvx_job_t* job);
  */
 uvx_job_t* uv__job_take(void);
 void uv__job_run_here(uvx_job_t* job);
+
+/* ---- Inside one iteration: timer.c, watcher.c, async.c, metrics.c ---- */
+
+void uv__timers_init(uv_loop_t* loop);
+void uv__timers_run(uv_loop_t* loop);
+
+/* Is a timer due at the loop's time? Sorts the wheel up to there. */
+bool uv__timers_due(uv_loop_t* loop);
+
+/* When the first timer is due, exactly, in ms; false without timers. */
+bool uv__timers_first(uv_loop_t* loop, uint64_t* first);
+
+/* The same or earlier, in bounded time: when to look again, in ms; UINT64_MAX
+ * is never. After the loop's time if uv__timers_due() has just said no. */
+uint64_t uv__timers_bound(uv_loop_t* loop);
+
+void uv__watchers_init(uv_loop_t* loop);
+void uv__prepare_run(uv_loop_t* loop);
+void uv__check_run(uv_loop_t* loop);
+void uv__idle_run(uv_loop_t* loop);
+
+void uv__asyncs_init(uv_loop_t* loop);
+
+/* Does this note belong to an async? */
+bool uv__note_is_async(const uv__note_t* note);
+
+/* Asyncs just taken from the inbox (a list of notes, in order of sending) join
+ * those that are due now, or in the next pass. */
+void uv__asyncs_take(uv_loop_t* loop, uv__link_t* taken);
+
+/* A pass: first the notes, then the asyncs that have been taken. */
+void uv__pass_begin(uv_loop_t* loop);
+void uv__notes_run(uv_loop_t* loop);
+void uv__asyncs_run(uv_loop_t* loop);
+
+void uv__metrics_enter(uv_loop_t* loop);
+void uv__metrics_leave(uv_loop_t* loop);
 
 #endif /* EVSM_RUNTIME_INTERNAL_H */

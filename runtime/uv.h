@@ -319,7 +319,8 @@ struct uv_loop_s {
   uv__watchers_t check;
   uv__watchers_t idle;
   uv__link_t notes;         /* taken from the inbox, in order of posting */
-  uv__link_t asyncs_due;    /* taken from the inbox, in order of their rank */
+  uv__link_t asyncs_due;    /* to be called in this pass, by their rank */
+  uv__link_t asyncs_late;   /* the same, in any order, for the next poll */
   uv__link_t asyncs;        /* all of this loop's */
   uv__link_t* async_cursor; /* where a new one goes; NULL: last */
   uint64_t shared[32];      /* what other threads touch: uv__shared_t */
