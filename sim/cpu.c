@@ -27,6 +27,7 @@
 
 #include "arch/arch.h"
 #include "runtime/bounds.h"
+#include "sim/futex.h"
 #include "sim/here.h"
 #include "sim/sanitize.h"
 
@@ -199,7 +200,7 @@ static void cpu_ipi(uint32_t cpu) {
 
 
 void arch_waiter_init(arch_waiter_t* waiter) {
-  atomic_init(&waiter->word, 0);
+  arch_futex_init(waiter);
   waiter->cpu = sim_here_cpu();
 }
 
@@ -222,25 +223,9 @@ static struct timespec cpu_until(uint64_t deadline_ns) {
 
 
 /* A device's thread, with a loop of its own, is no CPU: it has a futex. */
-static void cpu_wait_futex(arch_waiter_t* waiter, uint64_t deadline_ns) {
-  struct timespec left = {0, 0};
-  struct timespec* limit = NULL;
-
-  if (deadline_ns != ARCH_FOREVER) {
-    left = cpu_until(deadline_ns);
-    limit = &left;
-  }
-  if (atomic_load(&waiter->word) == 0)
-    syscall(SYS_futex, &waiter->word, FUTEX_WAIT_PRIVATE, 0, limit, NULL, 0);
-  atomic_store(&waiter->word, 0);
-}
-
-
-void arch_wait(arch_waiter_t* waiter, uint64_t deadline_ns) {
-  if (waiter->cpu == ARCH_CPU_NONE) {
-    cpu_wait_futex(waiter, deadline_ns);
-    return;
-  }
+bool arch_wait(arch_waiter_t* waiter, uint64_t deadline_ns) {
+  if (waiter->cpu == ARCH_CPU_NONE)
+    return arch_futex_wait(waiter, deadline_ns);
 
   ASSERT(waiter->cpu == sim_here_cpu());
   ASSERT(sim_here_blocked());
@@ -249,10 +234,11 @@ void arch_wait(arch_waiter_t* waiter, uint64_t deadline_ns) {
   cpu_signals(&set);
   if (deadline_ns == ARCH_FOREVER) {
     sigwaitinfo(&set, NULL);
-    return;
+    return true;
   }
   struct timespec left = cpu_until(deadline_ns);
   sigtimedwait(&set, NULL, &left);
+  return true;
 }
 
 
@@ -261,8 +247,7 @@ void arch_wake(arch_waiter_t* waiter) {
     cpu_ipi(waiter->cpu);
     return;
   }
-  atomic_store(&waiter->word, 1);
-  syscall(SYS_futex, &waiter->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  arch_futex_wake(waiter);
 }
 
 

@@ -28,8 +28,25 @@ uint64_t arch_clock_ns(void) {
 }
 
 
+/* The kernel's coarse clock goes by its tick: 1 ms, or 4 and then too slow for
+ * timers of 1 ms. */
+static clockid_t host_coarse(void) {
+  static _Atomic int which = -1; /* not asked yet */
+  int id = atomic_load_explicit(&which, memory_order_relaxed);
+
+  if (id < 0) {
+    struct timespec tick;
+    bool fine = clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0 &&
+                tick.tv_sec == 0 && tick.tv_nsec <= 1000000;
+    id = fine ? CLOCK_MONOTONIC_COARSE : CLOCK_MONOTONIC;
+    atomic_store_explicit(&which, id, memory_order_relaxed);
+  }
+  return (clockid_t) id;
+}
+
+
 uint64_t arch_clock_coarse_ns(void) {
-  return host_clock(CLOCK_MONOTONIC_COARSE);
+  return host_clock(host_coarse());
 }
 
 
