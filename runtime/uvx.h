@@ -272,6 +272,7 @@ struct uvx_strand_s {
   uvx_task_t* head;
   uvx_task_t stub;
   _Atomic uint32_t count; /* posted and not released */
+  uint32_t number;        /* tells strands apart in a trace */
   uv__note_t note;
 };
 
