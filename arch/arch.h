@@ -192,10 +192,19 @@ void arch_context_destroy(arch_context_t* context);
 /*
  * A job has become ready. Where CPUs look for jobs themselves this does
  * nothing; where there are none, it starts or wakes a worker thread, which
- * calls uv__job_take() and uv__job_run_here() (runtime/internal.h).
+ * calls the two functions below.
  *
  * Context:  [any].
  */
 void arch_job_ready(void);
+
+/*
+ * The best ready job, taken from the queue, or NULL; and running one to its
+ * end on the calling thread's own stack. Provided by runtime/job.c.
+ *
+ * Context:  a worker thread.
+ */
+struct uvx_job_s* uv__job_take(void);
+void uv__job_run_here(struct uvx_job_s* job);
 
 #endif /* EVSM_ARCH_ARCH_H */

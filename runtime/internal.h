@@ -2,8 +2,7 @@
  * runtime/internal.h - the seams between runtime/'s own files.
  *
  * loop.c owns the loop and its inbox; job.c, irq.c, strand.c, async.c post
- * notes into it. Nobody outside runtime/ (and the machines, for the two worker
- * functions) includes this.
+ * notes into it. Nobody outside runtime/ includes this.
  */
 #ifndef EVSM_RUNTIME_INTERNAL_H
 #define EVSM_RUNTIME_INTERNAL_H
@@ -219,15 +218,6 @@ bool uv__job_park(uvx_job_t* job);
 
 /* It has ended: its stack is free, its loop is told. Context: [loop]. */
 void uv__job_end(uvx_job_t* job);
-
-/*
- * The best ready job, taken from the queue, or NULL; and running one to its
- * end on the calling thread's own stack. For sim/thread.c's workers.
- *
- * Context:  a worker thread.
- */
-uvx_job_t* uv__job_take(void);
-void uv__job_run_here(uvx_job_t* job);
 
 /* ---- Inside one iteration: timer.c, watcher.c, async.c, metrics.c ---- */
 

@@ -18,11 +18,11 @@
  */
 #include "runtime/internal.h"
 
-#include <limits.h>
 #include <stdarg.h>
 
 #define UV__SIGPROF 27 /* the one signal UV_LOOP_BLOCK_SIGNAL takes */
 #define UV__NS_PER_MS 1000000u
+#define UV__TIMEOUT_MAX 0x7fffffff /* ms: what an int holds on all machines */
 
 _Static_assert(sizeof(uv__shared_t) <= sizeof(((uv_loop_t*) 0)->shared),
                "uv.h leaves room for what threads share");
@@ -328,7 +328,8 @@ int uv_backend_timeout(const uv_loop_t* loop) {
     return -1;
   if (first <= loop->time)
     return 0;
-  return first - loop->time > INT_MAX ? INT_MAX : (int) (first - loop->time);
+  return first - loop->time > UV__TIMEOUT_MAX ? UV__TIMEOUT_MAX
+                                              : (int) (first - loop->time);
 }
 
 

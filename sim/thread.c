@@ -20,7 +20,7 @@
  * Not here: which jobs there are (runtime/job.c), clocks (sim/host.c).
  */
 #include "arch/arch.h"
-#include "runtime/internal.h"
+#include "runtime/uvx.h"
 #include "sim/futex.h"
 
 #include <pthread.h>
@@ -31,9 +31,10 @@
 #include <unistd.h>
 
 #define THREADS_DEFAULT 4u
-#define THREADS_MAX 1024u           /* libuv's */
-#define THREAD_SPINS_TO_YIELD 1000u /* then who we spin for may need our CPU \
-                                     */
+#define THREADS_MAX 1024u /* libuv's */
+#define THREAD_SPINS_TO_YIELD                    \
+  1000u /* then who we spin for may need our CPU \
+         */
 
 typedef struct worker_s {
   pthread_t thread;
@@ -145,11 +146,10 @@ static uint32_t thread_count_wanted(void) {
 
   if (text == NULL)
     return THREADS_DEFAULT;
-  int count = atoi(text); /* as libuv reads it: what is no number is 0 */
+  long count = strtol(text, NULL, 10);
   if (count == 0)
-    return 1;
-  return count < 0 || (uint32_t) count > THREADS_MAX ? THREADS_MAX
-                                                     : (uint32_t) count;
+    return 1; /* as libuv takes it; what is no number is 0, too */
+  return count < 0 || count > THREADS_MAX ? THREADS_MAX : (uint32_t) count;
 }
 
 
