@@ -121,18 +121,6 @@ static uint64_t cpu_account(cpu_t* cpu, count_t* what) {
 }
 
 
-/* When the loop wants to turn by itself: its next timer. */
-static uint64_t cpu_due(cpu_t* cpu) {
-  if (!uv_loop_alive(&cpu->loop))
-    return ARCH_FOREVER;
-
-  int timeout_ms = uv_backend_timeout(&cpu->loop);
-  if (timeout_ms < 0)
-    return ARCH_FOREVER;
-  return (uv_now(&cpu->loop) + (uint64_t) timeout_ms) * 1000000u;
-}
-
-
 static uint64_t min_u64(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
@@ -380,7 +368,7 @@ uvx_ran_t uvx_job_run(uvx_job_t* wanted, uint64_t deadline_ns) {
   cpu_t* cpu = cpu_here();
   ASSERT(cpu->job == NULL);
 
-  cpu->due_ns = cpu_due(cpu);
+  cpu->due_ns = uv__loop_deadline_ns(&cpu->loop);
   if (cpu->due_ns <= arch_clock_ns() || !uv__loop_doze(&cpu->loop))
     return UVX_RAN_EVENT;
   uvx_job_t* job = uv__job_claim(wanted, cpu->index);
@@ -410,8 +398,7 @@ uvx_ran_t uvx_job_run(uvx_job_t* wanted, uint64_t deadline_ns) {
 bool uvx_cpu_turn(void) {
   cpu_t* cpu = cpu_here();
 
-  uv_run(&cpu->loop, UV_RUN_NOWAIT);
-  return uv__loop_pending(&cpu->loop) || cpu_due(cpu) <= arch_clock_ns();
+  return uv__loop_turn(&cpu->loop);
 }
 
 
@@ -419,7 +406,7 @@ void uvx_cpu_halt(uint64_t deadline_ns) {
   cpu_t* cpu = cpu_here();
   uint64_t bit = (uint64_t) 1 << cpu->index;
   bool any = deadline_ns == ARCH_FOREVER;
-  uint64_t due_ns = cpu_due(cpu);
+  uint64_t due_ns = uv__loop_deadline_ns(&cpu->loop);
 
   if (due_ns <= arch_clock_ns() || !uv__loop_doze(&cpu->loop))
     return;
@@ -441,6 +428,14 @@ void uvx_cpu_halt(uint64_t deadline_ns) {
 }
 
 
+/* How uv_run() waits on a CPU: jobs first. */
+static void cpu_wait(uv_loop_t* loop, uint64_t deadline_ns) {
+  (void) loop; /* it is this CPU's */
+  if (uvx_job_run(NULL, deadline_ns) == UVX_RAN_NOTHING)
+    uvx_cpu_halt(ARCH_FOREVER); /* its own timers count in any case */
+}
+
+
 void uvx_cpu_kick(uint32_t index) {
   ASSERT(index < CPUS_MAX);
 
@@ -452,7 +447,8 @@ void uvx_cpu_kick(uint32_t index) {
 bool uvx_cpu_guest_enter(void) {
   cpu_t* cpu = cpu_here();
 
-  if (uv__loop_pending(&cpu->loop) || cpu_due(cpu) <= arch_clock_ns())
+  if (uv__loop_pending(&cpu->loop) ||
+      uv__loop_deadline_ns(&cpu->loop) <= arch_clock_ns())
     return false;
   cpu_share();
   cpu_account(cpu, &cpu->counts.loop_ns);
@@ -511,6 +507,7 @@ void uvx_cpu_init(uint32_t index) {
   trace_use(index, &cpu->trace);
   int err = uv_loop_init(&cpu->loop);
   ASSERT(err == 0);
+  uv__loop_wait_set(&cpu->loop, cpu_wait);
   cpu_make_stacks();
 
   uint32_t count = atomic_load(&cpu_count);
