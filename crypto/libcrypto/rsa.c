@@ -120,7 +120,7 @@ static bool modulus_usable(const RSA* rsa) {
 
 
 static bool exponent_usable(const RSA* rsa) {
-  return rsa->e != NULL && rsa->e->size > 0 && BN_cmp(rsa->n, rsa->e) > 0 &&
+  return rsa->e != NULL && BN_cmp(rsa->n, rsa->e) > 0 &&
          (BN_num_bits(rsa->n) <= SMALL_MODULUS_BITS ||
           BN_num_bits(rsa->e) <= SMALL_EXPONENT_BITS);
 }
