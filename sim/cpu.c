@@ -384,6 +384,11 @@ static int cpu_handlers_install(void) {
 }
 
 
+uint32_t cpu_started_count(void) {
+  return cpu_count;
+}
+
+
 int cpu_start(uint32_t count, void (*main)(uint32_t cpu)) {
   sigset_t all;
   sigset_t before;

@@ -20,6 +20,9 @@
  */
 int cpu_start(uint32_t count, void (*main)(uint32_t cpu));
 
+/* How many there are; 0 while none runs. Context: a CPU, or as cpu_start(). */
+uint32_t cpu_started_count(void);
+
 /* Wait until each CPU's main has returned. Context: as cpu_start(). */
 void cpu_join(void);
 

@@ -19,6 +19,7 @@
 #include "handlers/vcpu.h"
 #include "handlers/vmsa.h"
 #include "runtime/uvx.h"
+#include "sim/cpu.h"
 #include "sim/platform.h"
 
 #include <sys/mman.h>
@@ -64,9 +65,7 @@ static _Atomic uint64_t guest_next_page;
 /* ---- The processor and the host: arch/platform.h ---- */
 
 uint32_t platform_cpu_of_apic_id(uint32_t apic_id) {
-  return apic_id < CPUS_MAX && uvx_cpu_loop(apic_id) != NULL
-             ? apic_id
-             : PLATFORM_CPU_NONE;
+  return apic_id < cpu_started_count() ? apic_id : PLATFORM_CPU_NONE;
 }
 
 
