@@ -652,8 +652,8 @@ json_object* front_door_counters(front_door_t* door) {
   for (int kind = 0; kind < DOOR_COUNT; kind++) {
     json_object* one = json_object_new_object();
     json_object_object_add(one, "name", json_object_new_string(names[kind]));
-    json_object_object_add(
-        one, "now", json_object_new_uint64(door->client_counts[kind]));
+    json_object_object_add(one, "now",
+                           json_object_new_uint64(door->client_counts[kind]));
     json_object_object_add(
         one, "at_once", json_object_new_uint64(door->client_counts_max[kind]));
     json_object_object_add(one, "limit",
