@@ -314,7 +314,7 @@ static int run_serve(run_t* run) {
 
 
 static int run_all(run_t* run) {
-  char why[1400];
+  char why[700];
 
   for (int kind = 0; kind < DOOR_COUNT; kind++)
     run->door.listen_fd[kind] = -1;
