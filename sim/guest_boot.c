@@ -119,6 +119,7 @@ size_t front_door_tpm(front_door_t* door,
 uint32_t front_door_platform(front_door_t* door,
                              guest_vcpu_t* vcpu,
                              uint32_t number,
+                             uint8_t locality,
                              const void* data,
                              size_t size) {
   ASSERT(size <= PAGE_SIZE - 9u);
@@ -126,9 +127,9 @@ uint32_t front_door_platform(front_door_t* door,
       guest_memory(door->tpm_page_gpa[guest_vcpu_index(vcpu)], PAGE_SIZE);
   uint32_t size32 = (uint32_t) size;
 
-  if ((door->platform_commands >> number & 1u) == 0)
+  if (number < 64u && (door->platform_commands >> number & 1u) == 0)
     return SVSM_INVALID;
-  page[4] = (uint8_t) atomic_load(&door->locality);
+  page[4] = locality;
   memcpy(page + 5, &size32, sizeof(size32));
   if (size > 0)
     memcpy(page + 9, data, size);
@@ -287,9 +288,9 @@ void guest_main_boot(guest_vcpu_t* vcpu, void* arg) {
   }
 
   /* An orderly end, as an OS makes it: so the next start finds no failed
-   * shutdown. A TPM that a client has switched off has had its own. */
+   * shutdown. A TPM that a client has switched off refuses it, and may. */
   wait_for_others(door, vcpu);
-  if (door->boot_error == NULL && !atomic_load(&door->is_tpm_off))
+  if (door->boot_error == NULL)
     boot_tpm_power(door, vcpu, TPM_CC_SHUTDOWN);
   atomic_store(&door->is_over, true);
   front_door_notify(door);

@@ -50,7 +50,6 @@
 #define DOOR_TPM_HEADER_SIZE 10u         /* bytes: tag, size, code */
 
 #define TPM_RC_RETRY 0x922u
-#define TPM_RC_INITIALIZE 0x100u
 #define TPM_RC_FAILURE 0x101u
 #define TPM_RC_COMMAND_SIZE 0x142u
 
@@ -160,8 +159,6 @@ struct front_door_s {
   uint8_t boot_response[DOOR_TPM_RESPONSE_SIZE_MAX]; /* the boot vCPU's */
   uint64_t platform_commands; /* what the vTPM's QUERY says it has */
   _Atomic uint32_t locality;
-  _Atomic bool is_tpm_off; /* since STOP or SHUTDOWN */
-  _Atomic bool is_established;
 
   client_t* clients; /* DOOR_CLIENTS_MAX of them */
   uint32_t client_counts[DOOR_COUNT];
@@ -214,11 +211,15 @@ size_t front_door_tpm(front_door_t* door,
                       uint8_t* response,
                       uint32_t* result);
 
-/* A vTPM platform command without parameters (RESET, HASH_END, ...) or with
- * `data` behind it. Returns the SVSM's result. */
+/*
+ * A vTPM platform command (POWER_ON, HASH_END, ...), with `data` behind it.
+ * What it answers stays in this vCPU's page. Returns the SVSM's result, or
+ * INVALID_PARAMETER if the vTPM says that it has no such command.
+ */
 uint32_t front_door_platform(front_door_t* door,
                              guest_vcpu_t* vcpu,
                              uint32_t number,
+                             uint8_t locality,
                              const void* data,
                              size_t size);
 

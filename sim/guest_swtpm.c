@@ -12,8 +12,9 @@
  *
  * Of the control channel we have what can be done by SVSM calls. The rest (its
  * state blobs, passing descriptors, locking) is no bit of GET_CAPABILITY, and
- * answers TPM_BAD_ORDINAL. One TPM has one locality, as in swtpm: it holds for
- * all clients from then on.
+ * answers TPM_BAD_ORDINAL. STOP and SHUTDOWN switch the TPM off, until INIT;
+ * evsm itself goes on, since others are served too. One TPM has one locality,
+ * as in swtpm: it holds for all clients from then on.
  */
 #include "sim/guest_front_door.h"
 
@@ -22,20 +23,21 @@
 #include <string.h>
 
 /*    command             number  body  platform  cap: its bit
- * The platform command is what the vTPM must have for it; 0: none. */
+ * `platform` is the vTPM's platform command that does it, or goes with it:
+ * where the vTPM lacks it, so do we; 0: none is needed. */
 /* clang-format off */
 #define CHANNEL_MAP(XX)                          \
   XX(GET_CAPABILITY,        0x01,  0,   0,   -1) \
-  XX(INIT,                  0x02,  4,   0,    0) \
-  XX(SHUTDOWN,              0x03,  0,   0,    1) \
-  XX(GET_TPMESTABLISHED,    0x04,  0,   0,    2) \
-  XX(SET_LOCALITY,          0x05,  1,   0,    3) \
+  XX(INIT,                  0x02,  4,   1,    0) \
+  XX(SHUTDOWN,              0x03,  0,   2,    1) \
+  XX(GET_TPMESTABLISHED,    0x04,  0,   1,    2) \
+  XX(SET_LOCALITY,          0x05,  1,   1,    3) \
   XX(HASH_START,            0x06,  0,   5,    4) \
   XX(HASH_DATA,             0x07,  4,   6,   -1) \
   XX(HASH_END,              0x08,  0,   7,   -1) \
   XX(CANCEL_TPM_CMD,        0x09,  0,   9,    5) \
-  XX(RESET_TPMESTABLISHED,  0x0B,  1,   0,    7) \
-  XX(STOP,                  0x0E,  0,   0,   10) \
+  XX(RESET_TPMESTABLISHED,  0x0B,  1,   1,    7) \
+  XX(STOP,                  0x0E,  0,   2,   10) \
   XX(GET_CONFIG,            0x0F,  0,   0,   11) \
   XX(SET_BUFFERSIZE,        0x11,  4,   0,   13)
 /* clang-format on */
@@ -62,8 +64,9 @@ static const channel_command_t channel_commands[] = {
 
 #define PLATFORM_POWER_ON 1u
 #define PLATFORM_POWER_OFF 2u
-#define PLATFORM_CANCEL_OFF 10u
-#define PLATFORM_RESET 17u
+#define PLATFORM_HASH_DATA 6u
+#define PLATFORM_GET_ESTABLISHED 0x80000001u /* evsm's own: vtpm.c */
+#define PLATFORM_RESET_ESTABLISHED 0x80000002u
 
 #define TPM_SUCCESS 0u /* the control channel speaks TPM 1.2's codes */
 #define TPM_FAIL 9u
@@ -85,6 +88,7 @@ static parsed_t answer_code(client_t* client, uint32_t code, parsed_t parsed) {
 
 
 parsed_t tpm_parse(front_door_t* door, client_t* client) {
+  (void) door;
   if (client->in_size < DOOR_TPM_HEADER_SIZE)
     return PARSED_MORE;
 
@@ -98,8 +102,6 @@ parsed_t tpm_parse(front_door_t* door, client_t* client) {
     return PARSED_MORE;
 
   client->request_size = client_size;
-  if (atomic_load(&door->is_tpm_off)) /* what a TPM without power would be */
-    return answer_code(client, TPM_RC_INITIALIZE, PARSED_ANSWER);
   client->is_tpm = true;
   return PARSED_REQUEST;
 }
@@ -190,32 +192,33 @@ parsed_t channel_parse(front_door_t* door, client_t* client) {
   if (client->in_size - size < CHANNEL_WORD_SIZE)
     size = client->in_size;
   client->request_size = size;
-  client->is_tpm = command->number == CHANNEL_INIT ||
-                   command->number == CHANNEL_STOP ||
-                   command->number == CHANNEL_SHUTDOWN ||
-                   command->number == CHANNEL_HASH_START ||
-                   command->number == CHANNEL_HASH_DATA ||
-                   command->number == CHANNEL_HASH_END;
+  /* A cancel must not wait for what it cancels. */
+  client->is_tpm =
+      command->platform != 0 && command->number != CHANNEL_CANCEL_TPM_CMD;
   return PARSED_REQUEST;
 }
 
 
-/* A reset of the TPM: as its power going off and on again. */
-static uint32_t channel_init(front_door_t* door, guest_vcpu_t* vcpu) {
-  uint32_t result;
+/* A platform command without data, at the door's locality. */
+static uint32_t channel_platform(front_door_t* door,
+                                 guest_vcpu_t* vcpu,
+                                 uint32_t number) {
+  uint8_t locality = (uint8_t) atomic_load(&door->locality);
+  uint32_t result = front_door_platform(door, vcpu, number, locality, NULL, 0);
 
-  if ((door->platform_commands >> PLATFORM_RESET & 1u) != 0) {
-    result = front_door_platform(door, vcpu, PLATFORM_RESET, NULL, 0);
-  } else {
-    result = front_door_platform(door, vcpu, PLATFORM_POWER_OFF, NULL, 0);
-    if (result == 0)
-      result = front_door_platform(door, vcpu, PLATFORM_POWER_ON, NULL, 0);
-  }
-  if (result != 0)
-    return TPM_FAIL;
-  atomic_store(&door->is_tpm_off, false);
-  atomic_store(&door->locality, 0);
-  return TPM_SUCCESS;
+  return result == 0 ? TPM_SUCCESS : TPM_FAIL;
+}
+
+
+/* A reset of the TPM: its power goes off, and on again. */
+static uint32_t channel_init(front_door_t* door, guest_vcpu_t* vcpu) {
+  uint32_t code = channel_platform(door, vcpu, PLATFORM_POWER_OFF);
+
+  if (code == TPM_SUCCESS)
+    code = channel_platform(door, vcpu, PLATFORM_POWER_ON);
+  if (code == TPM_SUCCESS)
+    atomic_store(&door->locality, 0);
+  return code;
 }
 
 
@@ -229,36 +232,41 @@ static uint32_t channel_locality(front_door_t* door, const client_t* client) {
 }
 
 
-/* Only localities 3 and 4 may say that no dynamic launch has been. */
-static uint32_t channel_reset_established(front_door_t* door,
-                                          const client_t* client) {
-  uint8_t client_locality = client->in[CHANNEL_WORD_SIZE];
+/* Has there been a measured launch? A byte and its padding, in *word. */
+static uint32_t channel_established(front_door_t* door,
+                                    guest_vcpu_t* vcpu,
+                                    uint32_t* word) {
+  uint32_t code = channel_platform(door, vcpu, PLATFORM_GET_ESTABLISHED);
+  const uint8_t* page =
+      guest_memory(door->tpm_page_gpa[guest_vcpu_index(vcpu)], 5);
 
-  if (client_locality != 3 && client_locality != 4)
-    return TPM_BAD_LOCALITY;
-  atomic_store(&door->is_established, false);
-  return TPM_SUCCESS;
+  *word = code == TPM_SUCCESS ? (uint32_t) page[4] << 24 : 0;
+  return code;
 }
 
 
-/* What is one platform command of the vTPM. */
-static uint32_t channel_platform(front_door_t* door,
-                                 guest_vcpu_t* vcpu,
-                                 const client_t* client,
-                                 const channel_command_t* command) {
-  const uint8_t* data = NULL;
-  size_t size = 0;
+/* Only localities 3 and 4 may; the TPM knows. */
+static uint32_t channel_reset_established(front_door_t* door,
+                                          guest_vcpu_t* vcpu,
+                                          const client_t* client) {
+  uint8_t client_locality = client->in[CHANNEL_WORD_SIZE];
 
-  if (command->number == CHANNEL_HASH_DATA) {
-    data = client->in + CHANNEL_WORD_SIZE * 2;
-    size = read_be32(client->in + CHANNEL_WORD_SIZE);
-  }
-  uint32_t result =
-      front_door_platform(door, vcpu, command->platform, data, size);
-  if (command->number == CHANNEL_CANCEL_TPM_CMD)
-    front_door_platform(door, vcpu, PLATFORM_CANCEL_OFF, NULL, 0);
-  if (command->number == CHANNEL_HASH_START && result == 0)
-    atomic_store(&door->is_established, true);
+  if (client_locality > LOCALITY_MAX)
+    return TPM_BAD_LOCALITY;
+  uint32_t result = front_door_platform(door, vcpu, PLATFORM_RESET_ESTABLISHED,
+                                        client_locality, NULL, 0);
+  return result == 0 ? TPM_SUCCESS : TPM_BAD_LOCALITY;
+}
+
+
+static uint32_t channel_hash_data(front_door_t* door,
+                                  guest_vcpu_t* vcpu,
+                                  const client_t* client) {
+  size_t size = read_be32(client->in + CHANNEL_WORD_SIZE);
+  uint32_t result = front_door_platform(
+      door, vcpu, PLATFORM_HASH_DATA, (uint8_t) atomic_load(&door->locality),
+      client->in + CHANNEL_WORD_SIZE * 2, size);
+
   return result == 0 ? TPM_SUCCESS : TPM_FAIL;
 }
 
@@ -276,18 +284,18 @@ void channel_call(front_door_t* door, guest_vcpu_t* vcpu, client_t* client) {
     case CHANNEL_INIT:
       words[0] = channel_init(door, vcpu);
       break;
-    case CHANNEL_STOP:
-    case CHANNEL_SHUTDOWN: /* ends the TPM, not us: others are served too */
-      atomic_store(&door->is_tpm_off, true);
-      break;
-    case CHANNEL_GET_TPMESTABLISHED: /* a byte and its padding */
-      words[word_count++] = (uint32_t) atomic_load(&door->is_established) << 24;
-      break;
     case CHANNEL_SET_LOCALITY:
       words[0] = channel_locality(door, client);
       break;
+    case CHANNEL_GET_TPMESTABLISHED:
+      words[0] = channel_established(door, vcpu, &words[word_count]);
+      word_count++;
+      break;
     case CHANNEL_RESET_TPMESTABLISHED:
-      words[0] = channel_reset_established(door, client);
+      words[0] = channel_reset_established(door, vcpu, client);
+      break;
+    case CHANNEL_HASH_DATA:
+      words[0] = channel_hash_data(door, vcpu, client);
       break;
     case CHANNEL_GET_CONFIG: /* no keys, no passphrases: no flags */
       words[word_count++] = 0;
@@ -297,8 +305,8 @@ void channel_call(front_door_t* door, guest_vcpu_t* vcpu, client_t* client) {
       words[word_count++] = DOOR_TPM_COMMAND_SIZE_MAX;
       words[word_count++] = DOOR_TPM_COMMAND_SIZE_MAX;
       break;
-    default:
-      words[0] = channel_platform(door, vcpu, client, command);
+    default: /* what is one platform command, as the table says */
+      words[0] = channel_platform(door, vcpu, command->platform);
   }
   channel_answer(client, words, word_count);
 }
