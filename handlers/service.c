@@ -230,10 +230,13 @@ void service_begin(uint32_t cpu) {
 }
 
 
-/* Do what comes, until one asks again. */
+/* Do what comes, then look again. The turn stands behind the halt: what it
+ * runs may be what is waited for, and nothing else would end the next halt. */
 static void service_wait(void) {
-  if (!uvx_cpu_turn() && uvx_job_run(NULL, ARCH_FOREVER) == UVX_RAN_NOTHING)
+  if (uvx_job_run(NULL, ARCH_FOREVER) == UVX_RAN_NOTHING)
     uvx_cpu_halt(ARCH_FOREVER);
+  while (uvx_cpu_turn())
+    continue;
 }
 
 
@@ -245,6 +248,8 @@ void service_end(uint32_t cpu) {
     uvx_cpu_kick(SERVICE_BOOT_CPU);
     return;
   }
+  while (uvx_cpu_turn())
+    continue;
   while (atomic_load(&service_cpus_running) != 1)
     service_wait();
   atomic_store(&service_cpus_running, 0);

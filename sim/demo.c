@@ -281,8 +281,8 @@ static void run_together(demo_t* demo, json_object* figures) {
   for (uint32_t i = 0; i < DEMO_KEYS && is_ok; i++) {
     char commands[160];
     FILE* unique = fopen("unique", "w"); /* a template of its own each */
-    if (unique != NULL) {
-      fprintf(unique, "key %u of the demo", i);
+    if (unique != NULL) { /* a size of 8, little-endian, and the bytes */
+      fprintf(unique, "%c%ckey %04u", 8, 0, i);
       fclose(unique);
     }
     snprintf(commands, sizeof(commands),
