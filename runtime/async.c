@@ -300,10 +300,19 @@ void uv__pass_begin(uv_loop_t* loop) {
 }
 
 
+/* What was sent meanwhile may be due in this pass. The next poll is then short,
+ * as it would be if it found that itself. */
+static uv__link_t* uv__asyncs_next(uv_loop_t* loop) {
+  if (uv__loop_take(loop))
+    loop->flags |= UV__AGAIN;
+  return uv__list_shift(&loop->asyncs_due);
+}
+
+
 void uv__asyncs_run(uv_loop_t* loop) {
   uv__link_t* link;
 
-  while ((link = uv__list_shift(&loop->asyncs_due)) != NULL) {
+  while ((link = uv__asyncs_next(loop)) != NULL) {
     uv_async_t* async = uv__async_of(link);
 
     link->prev = NULL;
@@ -314,11 +323,6 @@ void uv__asyncs_run(uv_loop_t* loop) {
                              memory_order_acq_rel);
     if (async->async_cb != NULL)
       async->async_cb(async); /* `async` may be closed after this */
-
-    /* Sent meanwhile, maybe to one still ahead. The next poll is short, as it
-     * would be if it found them itself. */
-    if (uv__loop_take(loop))
-      loop->flags |= UV__AGAIN;
   }
   loop->async_cursor = NULL;
 }

@@ -306,13 +306,22 @@ int uv_loop_alive(const uv_loop_t* loop) {
 }
 
 
+/* As libuv sees it, also from a callback of an idle handle: then those that
+ * are yet to be called do not count. */
+static bool uv__has_idle(const uv_loop_t* loop) {
+  const uv__link_t* first = loop->idle.list.next;
+
+  return first != &loop->idle.list && first != loop->idle.next;
+}
+
+
 /* May the loop wait at all? */
 static bool uv__may_wait(const uv_loop_t* loop) {
   if (loop->stop_flag != 0)
     return false;
   if (loop->active_handles == 0 && loop->active_reqs.count == 0)
     return false;
-  return uv__list_empty(&loop->idle.list) && loop->closing_handles == NULL;
+  return !uv__has_idle(loop) && loop->closing_handles == NULL;
 }
 
 
@@ -376,7 +385,7 @@ static void uv__iterate(uv_loop_t* loop, uv_run_mode mode) {
   uv_update_time(loop);
   uv__timers_run(loop);
 
-  bool had_idle = !uv__list_empty(&loop->idle.list);
+  bool had_idle = uv__has_idle(loop);
   uv__idle_run(loop);
   uv__prepare_run(loop);
 

@@ -96,12 +96,26 @@ int uv_random(uv_loop_t* loop,
 
 /* ---- Taking back ---- */
 
+static int uv__work_cancel(uv_loop_t* loop, uvx_job_t* job) {
+  if (job->state != UVX_JOB_DONE || job->status != UV_ECANCELED)
+    return uvx_job_cancel(job);
+
+  /* Taken back before, and its callback yet to come: as in libuv, that is no
+   * error, and the callback comes later than those that were before it. */
+  uv__loop_forget(loop, &job->note);
+  uv__loop_post(loop, &job->note);
+  return 0;
+}
+
+
 int uv_cancel(uv_req_t* req) {
   switch (req->type) {
     case UV_WORK:
-      return uvx_job_cancel((uvx_job_t*) ((uv_work_t*) req)->job);
+      return uv__work_cancel(((uv_work_t*) req)->loop,
+                             (uvx_job_t*) ((uv_work_t*) req)->job);
     case UV_RANDOM:
-      return uvx_job_cancel((uvx_job_t*) ((uv_random_t*) req)->job);
+      return uv__work_cancel(((uv_random_t*) req)->loop,
+                             (uvx_job_t*) ((uv_random_t*) req)->job);
     default:
       return UV_EINVAL;
   }
