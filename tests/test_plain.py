@@ -83,13 +83,23 @@ def build_and_run(command):
 
 
 def foreign_names():
-    """Names that the library defines without a prefix of its own."""
-    lines = subprocess.run(
-        ["nm", "-g", "-P", "--defined-only", LIBRARY], capture_output=True,
-        text=True, check=True).stdout.splitlines()
-    names = {line.split()[0] for line in lines
-             if len(line.split()) >= 2 and line.split()[1] != "U"}
-    return sorted(n for n in names if not n.startswith(PREFIXES))
+    """Names without a prefix of the house's that a program can meet: those
+    that stand in a member it may draw in for another name, and those that the
+    library asks for. (A member nobody asks for, such as pool.o, is no harm.)
+    """
+    lines = subprocess.run(["nm", "-g", "-P", "-A", LIBRARY], text=True,
+                           capture_output=True, check=True).stdout.splitlines()
+    members, asked = {}, set()
+    for member, name, kind in (line.split()[:3] for line in lines):
+        if kind in "Uwv":
+            asked.add(name)
+        else:
+            members.setdefault(member, set()).add(name)
+    found = set()
+    for names in members.values():
+        foreign = {n for n in names if not n.startswith(PREFIXES)}
+        found |= foreign if foreign != names else foreign & asked
+    return sorted(found)
 
 
 def main():
