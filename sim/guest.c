@@ -105,6 +105,7 @@ static void guest_context_make(guest_vcpu_t* vcpu) {
   }
   arch_context_init(&vcpu->context, vcpu->stack, GUEST_STACK_SIZE, guest_entry,
                     vcpu);
+  memset(&vcpu->loop_context, 0, sizeof(vcpu->loop_context));
   vcpu->has_context = true;
   vcpu->is_halted = false;
 }

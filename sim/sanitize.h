@@ -54,6 +54,14 @@
 #define SANITIZE_NOT __attribute__((noinline))
 #endif
 
+/* The same for what is inline: ThreadSanitizer counts the calls of a stack, and
+ * one entered on this stack and left on the next would be counted wrongly. */
+#if SANITIZE_THREAD
+#define SANITIZE_QUIET static inline __attribute__((no_sanitize("thread")))
+#else
+#define SANITIZE_QUIET static inline
+#endif
+
 #if SANITIZE_ADDRESS
 void __sanitizer_start_switch_fiber(void** save, const void* low, size_t size);
 void __sanitizer_finish_switch_fiber(void* saved, const void**, size_t*);
@@ -101,10 +109,10 @@ static inline void sanitize_fiber_destroy(void* fiber) {
 
 
 /* About to leave the stack of *from for that of `to`. */
-static inline void sanitize_leave(void** from,
-                                  void* to,
-                                  const void* low,
-                                  size_t size) {
+SANITIZE_QUIET void sanitize_leave(void** from,
+                                   void* to,
+                                   const void* low,
+                                   size_t size) {
 #if SANITIZE_ADDRESS
   __sanitizer_start_switch_fiber(from, low, size);
 #elif SANITIZE_THREAD
@@ -120,7 +128,7 @@ static inline void sanitize_leave(void** from,
 
 
 /* On the stack that was left with `saved`, or on a new one (NULL). */
-static inline void sanitize_arrive(void* saved) {
+SANITIZE_QUIET void sanitize_arrive(void* saved) {
 #if SANITIZE_ADDRESS
   __sanitizer_finish_switch_fiber(saved, NULL, NULL);
 #endif
