@@ -3,8 +3,8 @@
  */
 #include "sim/counters.h"
 
-#include "handlers/service.h"
 #include "arch/arch.h"
+#include "handlers/service.h"
 
 #include <unistd.h>
 

@@ -47,8 +47,10 @@ int platform_memory_init(uint64_t size) {
       size % PLATFORM_PAGE_2M_SIZE != 0)
     return UV_EINVAL;
   platform_memory_close();
+  /* All of it is there from the start, as in a machine: a page fault of the
+   * host's is not a time of the firmware's. */
   void* at = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (at == MAP_FAILED)
     return UV_ENOMEM;
   pages = calloc(size / PLATFORM_PAGE_SIZE, sizeof(pages[0]));
