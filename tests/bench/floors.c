@@ -57,6 +57,7 @@ static void pin(int cpu) {
     must(pthread_setaffinity_np(pthread_self(), sizeof(one), &one) == 0);
 }
 
+
 /* ---- Reading clocks, entering the kernel ---- */
 
 static void bench_reads(void) {
@@ -77,6 +78,7 @@ static void bench_reads(void) {
   tell("floor: a system call", (double) (clock_ns() - start) / N, N);
   must(sum != 0);
 }
+
 
 /* ---- A ball between two threads ---- */
 

@@ -95,6 +95,7 @@ static void pin(int cpu) {
     must(pthread_setaffinity_np(pthread_self(), sizeof(one), &one) == 0);
 }
 
+
 /* ---- Loop iterations ---- */
 
 static void on_prepare(uv_prepare_t* handle) {
@@ -150,6 +151,7 @@ static void group_loop(void) {
   bench_loop("loop iteration, 64 handles of each kind", 64, 30000);
   bench_loop("loop iteration, 1024 handles of each kind", 1024, 2000);
 }
+
 
 /* ---- Timers ---- */
 
@@ -238,6 +240,7 @@ static void group_timers(void) {
   bench_timers("1,000", 1000, 30);
   bench_timers("1,000,000", MILLION, 1);
 }
+
 
 /* ---- A million asyncs ---- */
 
@@ -355,6 +358,7 @@ static void group_asyncs(void) {
   bench_crowd();
 }
 
+
 /* ---- Async round trips ---- */
 
 typedef enum { ONE_CPU, POLLING, AWAKE, HALTED } trip_t;
@@ -466,6 +470,7 @@ static void group_trips(void) {
   bench_trip("two CPUs, kept awake", AWAKE, 20000);
   bench_trip("two CPUs, halted", HALTED, 400);
 }
+
 
 /* ---- Works ---- */
 

@@ -156,8 +156,9 @@ static void try_other_requests(void) {
 
 /* Cancelled from an after callback of the same poll. */
 static void after_cancels(uv_work_t* req, int status) {
-  say("  %s: %s; cancels g: %s, h: %s", (const char*) req->data, result(status),
-      result(cancel(&works[6])), result(cancel(&works[7])));
+  say("  %s: %s", (const char*) req->data, result(status));
+  say("  cancels g: %s", result(cancel(&works[6])));
+  say("  cancels h: %s", result(cancel(&works[7])));
 }
 
 
