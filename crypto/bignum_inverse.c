@@ -49,8 +49,8 @@ static limb_t gcd_round(gcd_t* g) {
   (void) bignum_sub_masked(g->x, g->y, x_odd, n);
   bignum_halve(g->x, g->x, 0, n);
 
-  /* X = (X + Y) / 2 or X / 2, modulo m, in one sum: it is below 2m, and below
-   * 3m with the m that makes it even, so one more limb is carried along. */
+  /* X = (X + Y) / 2 or X / 2, modulo m: an odd X is made even by adding m,
+   * and what that carries out is the top bit of the half. */
   limb_t top = bignum_add_masked(g->x_factor, g->y_factor, x_odd, n);
   limb_t borrow = bignum_sub(g->t, g->x_factor, g->m, n);
   bignum_copy_masked(g->x_factor, g->t, ct_mask(top | (borrow ^ 1)), n);

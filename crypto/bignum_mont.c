@@ -2,15 +2,17 @@
  * crypto/bignum_mont.c - multiplication and powers modulo an odd number.
  *
  * Montgomery's method: with R = 2^(64 n), numbers stand as x * R mod m, and a
- * product is divided by R instead of by m. One limb of the other factor is
- * multiplied in and one limb of the result divided out in the same pass (the
- * finely integrated form), which keeps two independent chains of carries.
+ * product is divided by R instead of by m. It is computed column by column:
+ * all products that end in one limb of the result are summed up in three
+ * registers, those of the two factors and those that make the limb 0 (the
+ * product-scanning form). So nothing but the result is stored, and compilers
+ * make an add and two adc of each sum.
  *
  * Powers use windows of WINDOW_BITS bits. All powers of a window are read and
  * masked for each one used, so memory accesses do not tell which it was.
  *
- * The kernels are compiled anew for the sizes that matter, so that loops have
- * known ends. MULX/ADX kernels would take the place of mul_kernel and
+ * The kernels are compiled anew for the sizes of common curves, so that loops
+ * have known ends. MULX/ADX kernels would take the place of mul_kernel and
  * sqr_kernel in the two switches below, and nothing else would change.
  */
 #include "crypto/bignum.h"
@@ -19,10 +21,12 @@
 #include "runtime/base.h"
 
 #define WINDOW_BITS 5u
-#define WINDOW_SIZE (1u << WINDOW_BITS)
 
 /* Exponents of one limb, such as 65537, aren't worth a table of 32. */
 #define SHORT_WINDOW_BITS 3u
+
+/* From here on squares have a kernel of their own. */
+#define SQUARE_LIMBS_MIN 16u
 
 #define KERNEL static inline __attribute__((always_inline))
 
@@ -43,96 +47,93 @@ KERNEL void reduce_once(
 }
 
 
+/* The sum of a column: three limbs, as up to 2^64 products go into it. */
+typedef struct {
+  limb2_t low;
+  limb_t high;
+} sum_t;
+
+KERNEL void sum_product(sum_t* s, limb_t a, limb_t b) {
+  s->high += __builtin_add_overflow(s->low, (limb2_t) a * b, &s->low);
+}
+
+
+/* Add a[0] * b[0] + a[1] * b[-1] + ... to s, `count` products. */
+KERNEL void sum_column(sum_t* s,
+                       const limb_t* a,
+                       const limb_t* b,
+                       size_t count) {
+  size_t i = 0;
+
+  for (; i + 4 <= count; i += 4) {
+    sum_product(s, a[i], *(b - i));
+    sum_product(s, a[i + 1], *(b - i - 1));
+    sum_product(s, a[i + 2], *(b - i - 2));
+    sum_product(s, a[i + 3], *(b - i - 3));
+  }
+  for (; i < count; i++)
+    sum_product(s, a[i], *(b - i));
+}
+
+
+/* Go on to the next column. Returns the limb that is done. */
+KERNEL limb_t sum_shift(sum_t* s) {
+  limb_t done = (limb_t) s->low;
+
+  s->low = s->low >> 64 | (limb2_t) s->high << 64;
+  s->high = 0;
+  return done;
+}
+
+
+/* Add the multiple of m that makes the lowest limb 0, and note which. */
+KERNEL limb_t sum_cancel(sum_t* s, const bignum_mont_t* mont) {
+  limb_t q = (limb_t) s->low * mont->inverse;
+
+  sum_product(s, q, mont->m[0]);
+  (void) sum_shift(s);
+  return q;
+}
+
+
 KERNEL void mul_kernel(limb_t* r,
                        const limb_t* a,
                        const limb_t* b,
                        const bignum_mont_t* mont,
                        size_t n) {
-  const limb_t* restrict m = mont->m;
-  limb_t* restrict t = mont->work;
-  limb_t top = 0;
+  const limb_t* m = mont->m;
+  limb_t* q = mont->work;
+  limb_t* t = mont->work + n;
+  sum_t s = {0, 0};
 
-  for (size_t i = 0; i < n; i++)
-    t[i] = 0;
   for (size_t i = 0; i < n; i++) {
-    limb_t factor = b[i];
-    limb2_t x = (limb2_t) a[0] * factor + t[0];
-    limb_t q = (limb_t) x * mont->inverse;
-    limb2_t y = (limb2_t) m[0] * q + (limb_t) x; /* its low limb is 0 */
-    limb_t carry_x = (limb_t) (x >> 64);
-    limb_t carry_y = (limb_t) (y >> 64);
-
-    for (size_t j = 1; j < n; j++) {
-      x = (limb2_t) a[j] * factor + t[j] + carry_x;
-      carry_x = (limb_t) (x >> 64);
-      y = (limb2_t) m[j] * q + (limb_t) x + carry_y;
-      carry_y = (limb_t) (y >> 64);
-      t[j - 1] = (limb_t) y;
-    }
-
-    limb2_t sum = (limb2_t) top + carry_x + carry_y;
-    t[n - 1] = (limb_t) sum;
-    top = (limb_t) (sum >> 64);
+    sum_column(&s, a, b + i, i + 1);
+    sum_column(&s, q, m + i, i);
+    q[i] = sum_cancel(&s, mont);
   }
-  reduce_once(r, t, top, m, n);
+  for (size_t i = 1; i < n; i++) {
+    sum_column(&s, a + i, b + n - 1, n - i);
+    sum_column(&s, q + i, m + n - 1, n - i);
+    t[i - 1] = sum_shift(&s);
+  }
+  t[n - 1] = sum_shift(&s);
+  reduce_once(r, t, (limb_t) s.low, m, n);
 }
 
 
-/* t = a * a, of 2n limbs: products of unlike limbs once, doubled, and then the
- * squares. */
-KERNEL void square(limb_t* restrict t, const limb_t* a, size_t n) {
-  for (size_t i = 0; i < 2 * n; i++)
-    t[i] = 0;
-  for (size_t i = 0; i + 1 < n; i++) {
-    limb_t carry = 0;
+/* Add the products of unlike limbs of a twice: a[0] * b[0] + a[1] * b[-1] and
+ * so on, `count` of them; and then, if that leaves one over, its square. */
+KERNEL void sum_squares(sum_t* s,
+                        const limb_t* a,
+                        const limb_t* b,
+                        size_t count) {
+  sum_t half = {0, 0};
 
-    for (size_t j = i + 1; j < n; j++) {
-      limb2_t x = (limb2_t) a[i] * a[j] + t[i + j] + carry;
-      t[i + j] = (limb_t) x;
-      carry = (limb_t) (x >> 64);
-    }
-    t[i + n] = carry;
-  }
-
-  limb_t shifted = 0;
-  limb_t carry = 0;
-  for (size_t i = 0; i < n; i++) {
-    limb2_t x = (limb2_t) a[i] * a[i];
-    limb_t low = t[2 * i] << 1 | shifted;
-    limb_t high = t[2 * i + 1] << 1 | t[2 * i] >> 63;
-    shifted = t[2 * i + 1] >> 63;
-
-    limb2_t sum = (limb2_t) low + (limb_t) x + carry;
-    t[2 * i] = (limb_t) sum;
-    sum = (limb2_t) high + (limb_t) (x >> 64) + (limb_t) (sum >> 64);
-    t[2 * i + 1] = (limb_t) sum;
-    carry = (limb_t) (sum >> 64);
-  }
-}
-
-
-/* Divide t, of 2n limbs, by R. What is left of t is its upper half. */
-KERNEL limb_t reduce(limb_t* restrict t,
-                     const limb_t* restrict m,
-                     limb_t inverse,
-                     size_t n) {
-  limb_t top = 0;
-
-  for (size_t i = 0; i < n; i++) {
-    limb_t q = t[i] * inverse;
-    limb_t carry = 0;
-
-    for (size_t j = 0; j < n; j++) {
-      limb2_t x = (limb2_t) m[j] * q + t[i + j] + carry;
-      t[i + j] = (limb_t) x;
-      carry = (limb_t) (x >> 64);
-    }
-
-    limb2_t sum = (limb2_t) t[i + n] + carry + top;
-    t[i + n] = (limb_t) sum;
-    top = (limb_t) (sum >> 64);
-  }
-  return top;
+  sum_column(&half, a, b, count / 2);
+  s->high += half.high << 1 | (limb_t) (half.low >> 127);
+  s->high += __builtin_add_overflow(s->low, half.low << 1, &s->low);
+  if (count % 2 != 0)
+    sum_product(s, a[count / 2], a[count / 2]);
 }
 
 
@@ -140,11 +141,23 @@ KERNEL void sqr_kernel(limb_t* r,
                        const limb_t* a,
                        const bignum_mont_t* mont,
                        size_t n) {
-  limb_t* t = mont->work;
+  const limb_t* m = mont->m;
+  limb_t* q = mont->work;
+  limb_t* t = mont->work + n;
+  sum_t s = {0, 0};
 
-  square(t, a, n);
-  limb_t top = reduce(t, mont->m, mont->inverse, n);
-  reduce_once(r, t + n, top, mont->m, n);
+  for (size_t i = 0; i < n; i++) {
+    sum_squares(&s, a, a + i, i + 1);
+    sum_column(&s, q, m + i, i);
+    q[i] = sum_cancel(&s, mont);
+  }
+  for (size_t i = 1; i < n; i++) {
+    sum_squares(&s, a + i, a + n - 1, n - i);
+    sum_column(&s, q + i, m + n - 1, n - i);
+    t[i - 1] = sum_shift(&s);
+  }
+  t[n - 1] = sum_shift(&s);
+  reduce_once(r, t, (limb_t) s.low, m, n);
 }
 
 
@@ -162,50 +175,18 @@ void bignum_mont_mul(limb_t* r,
     case 9:
       mul_kernel(r, a, b, mont, 9);
       break;
-    case 16:
-      mul_kernel(r, a, b, mont, 16);
-      break;
-    case 24:
-      mul_kernel(r, a, b, mont, 24);
-      break;
-    case 32:
-      mul_kernel(r, a, b, mont, 32);
-      break;
-    case 48:
-      mul_kernel(r, a, b, mont, 48);
-      break;
     default:
       mul_kernel(r, a, b, mont, mont->n);
   }
 }
 
 
+/* Below some size the saving is less than what short columns cost. */
 void bignum_mont_sqr(limb_t* r, const limb_t* a, const bignum_mont_t* mont) {
-  switch (mont->n) {
-    case 4:
-      sqr_kernel(r, a, mont, 4);
-      break;
-    case 6:
-      sqr_kernel(r, a, mont, 6);
-      break;
-    case 9:
-      sqr_kernel(r, a, mont, 9);
-      break;
-    case 16:
-      sqr_kernel(r, a, mont, 16);
-      break;
-    case 24:
-      sqr_kernel(r, a, mont, 24);
-      break;
-    case 32:
-      sqr_kernel(r, a, mont, 32);
-      break;
-    case 48:
-      sqr_kernel(r, a, mont, 48);
-      break;
-    default:
-      sqr_kernel(r, a, mont, mont->n);
-  }
+  if (mont->n < SQUARE_LIMBS_MIN)
+    bignum_mont_mul(r, a, a, mont);
+  else
+    sqr_kernel(r, a, mont, mont->n);
 }
 
 
@@ -252,14 +233,24 @@ void bignum_mont_enter(limb_t* r, const limb_t* a, const bignum_mont_t* mont) {
 }
 
 
+/* As a product with 1, of which only the first column has a product. */
 void bignum_mont_leave(limb_t* r, const limb_t* a, const bignum_mont_t* mont) {
   size_t n = mont->n;
-  limb_t* t = mont->work;
+  limb_t* q = mont->work;
+  limb_t* t = mont->work + n;
+  sum_t s = {0, 0};
 
-  memcpy(t, a, n * sizeof(limb_t));
-  memset(t + n, 0, n * sizeof(limb_t));
-  limb_t top = reduce(t, mont->m, mont->inverse, n);
-  reduce_once(r, t + n, top, mont->m, n);
+  for (size_t i = 0; i < n; i++) {
+    sum_product(&s, a[i], 1);
+    sum_column(&s, q, mont->m + i, i);
+    q[i] = sum_cancel(&s, mont);
+  }
+  for (size_t i = 1; i < n; i++) {
+    sum_column(&s, q + i, mont->m + n - 1, n - i);
+    t[i - 1] = sum_shift(&s);
+  }
+  t[n - 1] = sum_shift(&s);
+  reduce_once(r, t, (limb_t) s.low, mont->m, n);
 }
 
 
