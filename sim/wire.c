@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -27,9 +28,12 @@ static void* wire_main(void* arg) {
       continue;
     }
     for (int i = 0; i < count; i++) {
-      if (events[i].data.ptr == NULL)
+      wire_port_t* port = events[i].data.ptr;
+      if (port == NULL)
         return NULL; /* wire_stop */
-      wire->ready_cb(wire, events[i].data.ptr);
+      /* acquire: what the one who armed it did before (see wire_arm) */
+      (void) atomic_load_explicit(&port->is_known, memory_order_acquire);
+      wire->ready_cb(wire, port);
     }
   }
 }
@@ -99,9 +103,13 @@ int wire_arm(wire_t* wire, wire_port_t* port, bool for_writing) {
       .events = (uint32_t) (for_writing ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT,
       .data = {.ptr = port},
   };
-  int how = port->is_known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  int how = atomic_load_explicit(&port->is_known, memory_order_relaxed)
+                ? EPOLL_CTL_MOD
+                : EPOLL_CTL_ADD;
 
-  port->is_known = true;
+  /* release: the next owner sees all that this one did. The epoll orders it
+   * as well, but ThreadSanitizer takes only EPOLL_CTL_ADD for that. */
+  atomic_store_explicit(&port->is_known, true, memory_order_release);
   return epoll_ctl(wire->epoll_fd, how, port->fd, &event) == 0 ? 0 : -errno;
 }
 

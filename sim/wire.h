@@ -29,7 +29,9 @@ typedef void (*wire_ready_cb)(wire_t* wire, wire_port_t* port);
 struct wire_port_s {
   int fd;            /* -1: not attached */
   wire_port_t* next; /* the owner's, for its list of ready ports */
-  bool is_known;     /* private: the epoll has it */
+
+  /* private */
+  _Atomic bool is_known; /* the epoll has it */
 };
 
 struct wire_s {
