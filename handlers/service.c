@@ -16,6 +16,7 @@
 
 #include "arch/arch.h"
 #include "arch/platform.h"
+#include "crypto/drbg.h"
 #include "handlers/core.h"
 #include "handlers/service_stats.h"
 #include "handlers/vtpm.h"
@@ -45,6 +46,7 @@ void service_init(const service_config_t* config) {
   memset(service_loops, 0, sizeof(service_loops));
   atomic_store(&service_stopping, false);
   atomic_store(&service_cpus_running, 0);
+  crypto_random_init(arch_entropy);
   service_stats_init(service_budget_ns);
   vcpu_init();
   dispatch_init();
