@@ -21,13 +21,13 @@
 _Static_assert(sizeof(DES_key_schedule) == 128, "libtpms.a embeds it by value");
 
 
-void DES_set_key_unchecked(const DES_cblock* key, DES_key_schedule* schedule) {
+void DES_set_key_unchecked(DES_cblock* key, DES_key_schedule* schedule) {
   memset(schedule, 0, sizeof(*schedule));
   memcpy(schedule->schedule, key, DES_KEY_SIZE);
 }
 
 
-void DES_ecb3_encrypt(const DES_cblock* in,
+void DES_ecb3_encrypt(DES_cblock* in,
                       DES_cblock* out,
                       DES_key_schedule* ks1,
                       DES_key_schedule* ks2,

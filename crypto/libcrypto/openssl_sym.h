@@ -94,8 +94,8 @@ void Camellia_encrypt(const unsigned char* in,
                       unsigned char* out,
                       const CAMELLIA_KEY* camellia);
 
-void DES_set_key_unchecked(const DES_cblock* key, DES_key_schedule* schedule);
-void DES_ecb3_encrypt(const DES_cblock* in,
+void DES_set_key_unchecked(DES_cblock* key, DES_key_schedule* schedule);
+void DES_ecb3_encrypt(DES_cblock* in,
                       DES_cblock* out,
                       DES_key_schedule* ks1,
                       DES_key_schedule* ks2,

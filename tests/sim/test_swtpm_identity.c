@@ -1,4 +1,6 @@
 /*
+ * tests/sim/test_swtpm_identity.c - swtpm beside our TPM.
+ *
  * Goal:   our TPM and swtpm are the same TPM: from the same state both make
  *         the same keys, bit for bit, and each goes on where the other ended.
  * Method: run Debian's swtpm (libtpms on OpenSSL) on a state directory of its

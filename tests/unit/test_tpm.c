@@ -1,4 +1,6 @@
 /*
+ * tests/unit/test_tpm.c - libtpms in process, as a whole TPM.
+ *
  * Goal:   libtpms, linked without OpenSSL or a C library, is a whole TPM: its
  *         self test passes, keys of every kind can be made and used, state
  *         survives, and no bytes of a guest's stop it.

@@ -1,4 +1,6 @@
 /*
+ * tests/unit/test_tpm_state.c - the TPM on a forged state.
+ *
  * Goal:   a state blob that a hostile disk has changed stops nothing: the TPM
  *         refuses it, or fails and says so, or runs on with it, but the machine
  *         goes on and no memory is lost.
