@@ -158,6 +158,16 @@ static client_t* queue_take(front_door_t* door) {
 
 /* ---- Clients ---- */
 
+/* Hand a port to the wire. The lock is for order only: what its owner wrote so
+ * far is seen by the next one, who gets it behind the same lock. */
+static int port_arm(front_door_t* door, door_port_t* port, bool for_writing) {
+  pthread_mutex_lock(&door->lock);
+  int err = wire_arm(&door->wire, &port->wire, for_writing);
+  pthread_mutex_unlock(&door->lock);
+  return err;
+}
+
+
 static void client_close(front_door_t* door, client_t* client) {
   control_forget(client);
   pthread_mutex_lock(&door->lock);
@@ -169,7 +179,7 @@ static void client_close(front_door_t* door, client_t* client) {
   door->is_full[client->kind] = false;
   pthread_mutex_unlock(&door->lock);
   if (was_full)
-    wire_arm(&door->wire, &door->listeners[client->kind].wire, false);
+    port_arm(door, &door->listeners[client->kind], false);
 }
 
 
@@ -189,8 +199,7 @@ static void client_set(front_door_t* door,
 
 /* Hand the client to the wire. */
 static void client_wait(front_door_t* door, client_t* client) {
-  if (wire_arm(&door->wire, &client->port.wire,
-               client->state == CLIENT_SENDING) != 0)
+  if (port_arm(door, &client->port, client->state == CLIENT_SENDING) != 0)
     client_close(door, client);
 }
 
@@ -457,7 +466,7 @@ static void accept_one(front_door_t* door, door_port_t* listener) {
     door->clients_total[kind]--;
     pthread_mutex_unlock(&door->lock);
   }
-  wire_arm(&door->wire, &listener->wire, false);
+  port_arm(door, listener, false);
   if (fd >= 0)
     client_step(door, client);
 }
@@ -493,7 +502,7 @@ static void on_timer(front_door_t* door) {
     }
   }
   pthread_mutex_unlock(&door->lock);
-  wire_arm(&door->wire, &door->timer.wire, false);
+  port_arm(door, &door->timer, false);
 }
 
 
