@@ -57,7 +57,8 @@
 /* The same for what is inline: ThreadSanitizer counts the calls of a stack, and
  * one entered on this stack and left on the next would be counted wrongly. */
 #if SANITIZE_THREAD
-#define SANITIZE_QUIET static inline __attribute__((no_sanitize("thread")))
+#define SANITIZE_QUIET \
+  static inline __attribute__((always_inline, no_sanitize("thread")))
 #else
 #define SANITIZE_QUIET static inline
 #endif

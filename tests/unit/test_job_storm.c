@@ -23,6 +23,7 @@ typedef struct {
 static storm_t storms[STORM_JOBS];
 static uint64_t wanted[STORM_JOBS][4];
 static _Atomic uint32_t done_count;
+static _Atomic uint32_t submitted_count;
 static uint32_t rounds;
 
 
@@ -135,17 +136,25 @@ static void on_done(uvx_job_t* job, int status) {
 }
 
 
+/* Submit each CPU's share of jobs; all of them are there after that. */
+static void submit_share(uint32_t cpu, uvx_job_cb work_cb) {
+  for (uint32_t i = cpu; i < STORM_JOBS; i += STORM_CPUS) {
+    int err = uvx_job_submit(uvx_cpu_loop(cpu), &storms[i].job,
+                             (uvx_job_priority_t) (i % 3), work_cb, on_done);
+    ASSERT(err == 0);
+    atomic_fetch_add(&submitted_count, 1);
+  }
+  while (atomic_load(&submitted_count) < STORM_JOBS)
+    arch_relax();
+}
+
+
 /* Ask for one job after the other by name, 50 to 100 us each, so that they
  * change CPUs as often as can be. */
-static void boot_storm(uint32_t cpu) {
+static void take_turns(uint32_t cpu) {
   uint64_t random = cpu + 1;
   uint32_t next = cpu;
 
-  for (uint32_t i = cpu; i < STORM_JOBS; i += STORM_CPUS) {
-    int err = uvx_job_submit(uvx_cpu_loop(cpu), &storms[i].job,
-                             (uvx_job_priority_t) (i % 3), run_storm, on_done);
-    ASSERT(err == 0);
-  }
   while (atomic_load(&done_count) < STORM_JOBS) {
     uvx_cpu_turn();
     random = random * 6364136223846793005u + 1442695040888963407u;
@@ -157,11 +166,18 @@ static void boot_storm(uint32_t cpu) {
 }
 
 
+static void boot_storm(uint32_t cpu) {
+  submit_share(cpu, run_storm);
+  take_turns(cpu);
+}
+
+
 static void storm_of_interrupts_changes_no_result(void** state) {
   (void) state;
   rounds = STORM_ROUNDS;
   memset(storms, 0, sizeof(storms));
   done_count = 0;
+  submitted_count = 0;
   for (uint32_t i = 0; i < STORM_JOBS; i++)
     work(i, wanted[i]);
 
@@ -203,18 +219,8 @@ static void run_closing(uvx_job_t* job) {
 
 
 static void boot_closing(uint32_t cpu) {
-  for (uint32_t i = cpu; i < STORM_JOBS; i += STORM_CPUS) {
-    int err = uvx_job_submit(uvx_cpu_loop(cpu), &storms[i].job, UVX_JOB_NORMAL,
-                             run_closing, on_done);
-    ASSERT(err == 0);
-  }
-  uint32_t next = cpu;
-  while (atomic_load(&done_count) < STORM_JOBS) {
-    uvx_cpu_turn();
-    uvx_job_run(&storms[next].job, arch_clock_ns() + 50000);
-    next = (next + 1) % STORM_JOBS;
-  }
-  machine_stop();
+  submit_share(cpu, run_closing);
+  take_turns(cpu);
 }
 
 
@@ -222,6 +228,7 @@ static void job_that_closed_interrupts_stays_where_it_is(void** state) {
   (void) state;
   rounds = 10000;
   done_count = 0;
+  submitted_count = 0;
   machine_run(STORM_CPUS, boot_closing);
   assert_int_equal(0, nested);
 }
@@ -252,6 +259,10 @@ static void boot_late(uint32_t cpu) {
       uvx_cpu_turn();
   }
   atomic_store(&late_over, true);
+  while (atomic_load(&done_count) == 0) {
+    uvx_job_run(NULL, ARCH_FOREVER);
+    uvx_cpu_turn();
+  }
   machine_stop();
 }
 
@@ -267,6 +278,7 @@ static int compare_u64(const void* a, const void* b) {
 static void lateness_after_a_deadline_is_measured(void** state) {
   (void) state;
   done_count = 0;
+  submitted_count = 0;
   machine_run(1, boot_late);
   qsort(late_ns, LATE_SAMPLES, sizeof(late_ns[0]), compare_u64);
   printf("late: p50 %.1f p99 %.1f p99.9 %.1f max %.1f us\n",
