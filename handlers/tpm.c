@@ -10,7 +10,8 @@
  * before, buffers are copied and wiped after.
  *
  * The promise: one caller at a time (asserted); a store that failed is told to
- * libtpms, which then enters its failure mode rather than answer "done".
+ * libtpms, which then enters its failure mode rather than answer "done"; a
+ * libtpms that fails, in a command or outside of one, comes back here.
  *
  * Two traps of libtpms: TPMLIB_ValidateState wants 177 KB of stack, and is
  * never called (TPMLIB_SetState checks as well); parameters are decrypted in
@@ -136,6 +137,65 @@ static TPM_RESULT on_get_physical_presence(TPM_BOOL* presence,
 }
 
 
+/* ---- Calls outside of a command, in which libtpms may fail too ---- */
+
+typedef struct {
+  enum TPMLIB_StateType type;
+  const void* data;
+  uint32_t size;
+  unsigned char* copy; /* libtpms's, to be freed */
+  TPM_RESULT result;
+} guarded_t;
+
+
+static void call_main_init(void* arg) {
+  ((guarded_t*) arg)->result = TPMLIB_MainInit();
+}
+
+
+static void call_terminate(void* arg) {
+  (void) arg;
+  TPMLIB_Terminate();
+}
+
+
+static void call_get_state(void* arg) {
+  guarded_t* g = arg;
+
+  g->result = TPMLIB_GetState(g->type, &g->copy, &g->size);
+}
+
+
+static void call_set_state(void* arg) {
+  guarded_t* g = arg;
+
+  g->result = TPMLIB_SetState(g->type, g->data, g->size);
+}
+
+
+static void call_hash_start(void* arg) {
+  ((guarded_t*) arg)->result = TPM_IO_Hash_Start();
+}
+
+
+static void call_hash_data(void* arg) {
+  guarded_t* g = arg;
+
+  g->result = TPM_IO_Hash_Data(g->data, g->size);
+}
+
+
+static void call_hash_end(void* arg) {
+  ((guarded_t*) arg)->result = TPM_IO_Hash_End();
+}
+
+
+static TPM_RESULT guarded(void (*call)(void* arg), guarded_t* g) {
+  g->copy = NULL;
+  return tpm_platform_guard(call, g) ? g->result : TPM_FAIL;
+}
+
+
 /* ---- Power ---- */
 
 void tpm_init(const tpm_platform_t* platform) {
@@ -165,7 +225,7 @@ void tpm_init(const tpm_platform_t* platform) {
 static void power_off(void) {
   if (!tpm.on)
     return;
-  TPMLIB_Terminate();
+  (void) tpm_platform_guard(call_terminate, NULL);
   tpm.on = false;
 }
 
@@ -176,7 +236,8 @@ int tpm_power_on(void) {
   tpm_platform_clock_hold(false);
   tpm.load_status = 0;
   tpm.locality = 0;
-  TPM_RESULT result = TPMLIB_MainInit();
+  guarded_t g = {0};
+  TPM_RESULT result = guarded(call_main_init, &g);
   tpm.on = true;
   if (result != TPM_SUCCESS || tpm.load_status != 0)
     power_off();
@@ -317,20 +378,19 @@ int tpm_get_state(tpm_blob_t blob,
                   void* data,
                   uint32_t size_max,
                   uint32_t* size_out) {
-  unsigned char* copy = NULL;
-  uint32_t size = 0;
+  guarded_t g = {.type = state_type(blob)};
 
   enter();
-  int err = state_error(TPMLIB_GetState(state_type(blob), &copy, &size));
-  if (err == 0 && copy == NULL)
+  int err = state_error(guarded(call_get_state, &g));
+  if (err == 0 && g.copy == NULL)
     err = UV_ENOENT;
-  if (err == 0 && size > size_max)
+  if (err == 0 && g.size > size_max)
     err = UV_ENOBUFS;
   if (err == 0) {
-    memcpy(data, copy, size);
-    *size_out = size;
+    memcpy(data, g.copy, g.size);
+    *size_out = g.size;
   }
-  libc_free(copy);
+  libc_free(g.copy);
   leave();
   return err;
 }
@@ -344,9 +404,13 @@ int tpm_set_state(tpm_blob_t blob, const void* data, uint32_t size) {
   if (size == 0 && blob == TPM_BLOB_PERMANENT)
     return UV_EINVAL;
 
+  guarded_t g = {
+      .type = state_type(blob),
+      .data = size == 0 ? NULL : data,
+      .size = size,
+  };
   enter();
-  TPM_RESULT result =
-      TPMLIB_SetState(state_type(blob), size == 0 ? NULL : data, size);
+  TPM_RESULT result = guarded(call_set_state, &g);
   if (result != TPM_SUCCESS)
     forget_set_state();
   leave();
@@ -357,16 +421,15 @@ int tpm_set_state(tpm_blob_t blob, const void* data, uint32_t size) {
 
 
 int tpm_store_volatile(void) {
-  unsigned char* copy = NULL;
-  uint32_t size = 0;
+  guarded_t g = {.type = TPMLIB_STATE_VOLATILE};
 
   if (!tpm.on)
     return UV_EINVAL;
   enter();
-  int err = state_error(TPMLIB_GetState(TPMLIB_STATE_VOLATILE, &copy, &size));
+  int err = state_error(guarded(call_get_state, &g));
   if (err == 0)
-    err = tpm.platform->store(TPM_VOLATILESTATE_NAME, copy, size);
-  libc_free(copy);
+    err = tpm.platform->store(TPM_VOLATILESTATE_NAME, g.copy, g.size);
+  libc_free(g.copy);
   leave();
   return err;
 }
@@ -410,33 +473,30 @@ int tpm_reset_established(uint8_t locality) {
 }
 
 
-int tpm_hash_start(void) {
+static int hash(void (*call)(void* arg), const void* data, uint32_t size) {
+  guarded_t g = {.data = data, .size = size};
+
   if (!tpm.on)
     return UV_EINVAL;
   enter();
-  TPM_RESULT result = TPM_IO_Hash_Start();
+  TPM_RESULT result = guarded(call, &g);
   leave();
   return result == TPM_SUCCESS ? 0 : UV_EIO;
+}
+
+
+int tpm_hash_start(void) {
+  return hash(call_hash_start, NULL, 0);
 }
 
 
 int tpm_hash_data(const void* data, uint32_t size) {
-  if (!tpm.on)
-    return UV_EINVAL;
-  enter();
-  TPM_RESULT result = TPM_IO_Hash_Data(data, size);
-  leave();
-  return result == TPM_SUCCESS ? 0 : UV_EIO;
+  return hash(call_hash_data, data, size);
 }
 
 
 int tpm_hash_end(void) {
-  if (!tpm.on)
-    return UV_EINVAL;
-  enter();
-  TPM_RESULT result = TPM_IO_Hash_End();
-  leave();
-  return result == TPM_SUCCESS ? 0 : UV_EIO;
+  return hash(call_hash_end, NULL, 0);
 }
 
 

@@ -260,12 +260,16 @@ void _plat__ClearCancel(void) {
 
 /* Static, not on the stack: after the jump nothing in a register is true. */
 static struct {
-  void* place[5]; /* as __builtin_setjmp wants it */
+  void* place[5];      /* as __builtin_setjmp wants it */
+  volatile bool armed; /* volatile: its last store keeps each call below from
+                        * becoming a tail call, whose frame would be gone */
+  void (*call)(void*);
+  void* arg;
   uint32_t request_size;
   unsigned char* request;
   uint32_t* response_size;
   unsigned char** response;
-} run;
+} way_out;
 
 
 /* Runs a second time after a failure, and then libtpms, being in its failure
@@ -275,19 +279,39 @@ __attribute__((noinline)) void _plat__RunCommand(uint32_t request_size,
                                                  unsigned char* request,
                                                  uint32_t* response_size,
                                                  unsigned char** response) {
-  run.request_size = request_size;
-  run.request = request;
-  run.response_size = response_size;
-  run.response = response;
-  (void) __builtin_setjmp(run.place); /* returns again from _plat__Fail */
-  ExecuteCommand(run.request_size, run.request, run.response_size,
-                 run.response);
+  way_out.request_size = request_size;
+  way_out.request = request;
+  way_out.response_size = response_size;
+  way_out.response = response;
+  (void) __builtin_setjmp(way_out.place); /* returns again from _plat__Fail */
+  way_out.armed = true;
+  ExecuteCommand(way_out.request_size, way_out.request, way_out.response_size,
+                 way_out.response);
+  way_out.armed = false;
 }
 
 
-/* Called by libtpms alone, so that only its own frames are jumped over. */
+__attribute__((noinline)) bool tpm_platform_guard(void (*call)(void* arg),
+                                                  void* arg) {
+  ASSERT(!way_out.armed);
+  way_out.call = call;
+  way_out.arg = arg;
+  if (__builtin_setjmp(way_out.place) != 0) {
+    way_out.armed = false;
+    return false;
+  }
+  way_out.armed = true;
+  way_out.call(way_out.arg);
+  way_out.armed = false;
+  return true;
+}
+
+
+/* Called by libtpms alone, so that only its own frames are jumped over. Where
+ * there is no way out, libtpms has failed in a call that can't fail. */
 _Noreturn void _plat__Fail(void) {
-  __builtin_longjmp(run.place, 1);
+  ASSERT(way_out.armed);
+  __builtin_longjmp(way_out.place, 1);
 }
 
 

@@ -19,4 +19,14 @@ void tpm_platform_cancel(void);
 /* Freeze the TPM's clocks, or let them go on. Context: [job]. */
 void tpm_platform_clock_hold(bool hold);
 
+/*
+ * Call into libtpms outside of a command, where it has no way out of its own:
+ * run `call(arg)`, and come back also when libtpms fails in the middle of it.
+ * What it had allocated until then is lost to the arena.
+ *
+ * Context:  [job].
+ * Returns:  true when the call came to its end; false when libtpms failed.
+ */
+bool tpm_platform_guard(void (*call)(void* arg), void* arg);
+
 #endif /* EVSM_HANDLERS_TPM_PLATFORM_H */

@@ -11,6 +11,8 @@
 
 #include "crypto/libcrypto/openssl_sym.h"
 
+#include <pthread.h>
+
 
 static int fresh(void** state) {
   (void) state;
@@ -519,6 +521,111 @@ static void a_disk_that_fails_leaves_it_off(void** state) {
 }
 
 
+static void fail_in_libtpms(void* arg) {
+  *(int*) arg += 1;
+  _plat__Fail();
+}
+
+
+static void call_nothing(void* arg) {
+  (void) arg;
+}
+
+
+static void a_failure_outside_of_a_command_comes_back(void** state) {
+  int calls = 0;
+
+  (void) state;
+  assert_false(tpm_platform_guard(fail_in_libtpms, &calls));
+  assert_false(tpm_platform_guard(fail_in_libtpms, &calls));
+  assert_int_equal(2, calls);
+  assert_true(tpm_platform_guard(call_nothing, NULL));
+  expect_assert_failure(_plat__Fail()); /* nowhere to come back to */
+  t2_get_random(&command, 8);
+  assert_int_equal(0, run_command());
+}
+
+
+/* ---- The stack ---- */
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1 /* frames are larger, so the depth says nothing */
+#endif
+#endif
+
+#define STACK_SIZE 65536u /* a job's */
+#define STACK_PAINT 0xa5u
+
+static _Alignas(4096) uint8_t stack[STACK_SIZE];
+static uint32_t deep_rc[6];
+
+
+/* No asserts in here: cmocka leaves a failed test by longjmp. */
+static uint32_t deep_run(void) {
+  uint32_t rc = 0x922;
+
+  for (int i = 0; i < 2 && rc == 0x922; i++)
+    rc = tpm_process(command.bytes, command.size, 0, response.bytes,
+                     &response.size) == 0
+             ? t2_rc(&response)
+             : UINT32_MAX;
+  return rc;
+}
+
+
+static void* deep(void* arg) {
+  t2_template_t t = {
+      .type = T2_ALG_RSA,
+      .attributes = T2_ATTR_SIGN,
+      .scheme = T2_ALG_RSAPSS,
+      .kind = 3072,
+  };
+  static const uint8_t digest[32] = {1};
+
+  (void) arg;
+  deep_rc[0] = (uint32_t) tpm_power_on(); /* loads, and stores on startup */
+  t2_startup(&command);
+  deep_rc[1] = deep_run();
+  t2_self_test(&command);
+  deep_rc[2] = deep_run();
+  t2_create(&command, T2_RH_OWNER, &t);
+  deep_rc[3] = deep_run();
+  t2_sign(&command, 0x80000000, T2_ALG_RSAPSS, digest);
+  deep_rc[4] = deep_run();
+  t.type = T2_ALG_ECC;
+  t.scheme = T2_ALG_ECDSA;
+  t.kind = 5;
+  t2_create(&command, T2_RH_OWNER, &t);
+  deep_rc[5] = deep_run();
+  return NULL;
+}
+
+
+static void a_jobs_stack_is_enough(void** state) {
+  pthread_attr_t attr;
+  pthread_t thread;
+  size_t untouched = 0;
+
+  (void) state;
+#ifdef SANITIZED
+  skip();
+#endif
+  memset(stack, STACK_PAINT, sizeof(stack));
+  assert_int_equal(0, pthread_attr_init(&attr));
+  assert_int_equal(0, pthread_attr_setstack(&attr, stack, sizeof(stack)));
+  assert_int_equal(0, pthread_create(&thread, &attr, deep, NULL));
+  assert_int_equal(0, pthread_join(thread, NULL));
+  assert_int_equal(0, pthread_attr_destroy(&attr));
+  for (size_t i = 0; i < ARRAY_SIZE(deep_rc); i++)
+    assert_int_equal(0, deep_rc[i]);
+  while (untouched < sizeof(stack) && stack[untouched] == STACK_PAINT)
+    untouched++;
+  print_message("deepest: %zu bytes\n", sizeof(stack) - untouched);
+  assert_true(untouched > STACK_SIZE / 3); /* room for what interrupts a job */
+}
+
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, nothing_left)
@@ -541,6 +648,8 @@ int main(void) {
       TEST(a_tpm_that_is_off_says_so),
       TEST(a_change_that_cannot_be_stored_is_not_confirmed),
       TEST(a_disk_that_fails_leaves_it_off),
+      TEST(a_failure_outside_of_a_command_comes_back),
+      TEST(a_jobs_stack_is_enough),
 #undef TEST
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
