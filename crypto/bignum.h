@@ -215,7 +215,8 @@ void bignum_mont_power_public(limb_t* r,
  * r = 1/a mod m, for any modulus above 1, odd or even, and a < m.
  *
  * Returns:  true, or false when there is no inverse; r is unspecified then.
- *           Which of the two, whether m is even, and whether a is 1 shows.
+ *           Which of the two shows, as does whether m is even, how many limbs
+ *           a has, and, when that is one or m is even, whether a is even.
  * Memory:   a, m and r have n limbs; the top limb of m is not 0; r is neither.
  */
 bool bignum_inverse(

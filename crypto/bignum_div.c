@@ -22,10 +22,11 @@
  * the tangent of 1/x at x = 3/4, whose relative error is at most 1/9; each
  * round squares the error: 1/9 -> 2^-6 -> 2^-12 -> 2^-25 -> 2^-50 -> below
  * 2^-64. What truncation leaves is made up by the steps at the end.
+ *
+ * That the top bit of d is set is not asserted: d is a secret, and an ASSERT
+ * is a branch.
  */
 limb_t bignum_reciprocal(limb_t d) {
-  ASSERT(d >> 63 == 1);
-
   /* (8/3 - 16/9 x - 1) * 2^64 for x = d / 2^64; 16/9 = 1 + 7/9. */
   const limb_t five_thirds_less_one = 0xaaaaaaaaaaaaaaaau; /* 2/3 */
   const limb_t seven_ninths = 0xc71c71c71c71c71cu;

@@ -62,7 +62,7 @@ static limb_t gcd_round(gcd_t* g) {
 }
 
 
-/* r = 1/a mod m for odd m > 1 and a < m. */
+/* r = 1/a mod m for odd m and a < m. */
 static bool inverse_odd(limb_t* r,
                         const limb_t* a,
                         const limb_t* m,
@@ -127,7 +127,8 @@ static void divide_exactly(limb_t* w,
 }
 
 
-/* r = 1/a mod m for odd a > 1 of a_count limbs, the top one not 0; a < m. */
+/* r = 1/a mod m for odd a of a_count limbs, the top one not 0; a < m. With an
+ * a of 1 everything is modulo 1 inside, and comes out right. */
 static bool inverse_by_odd(limb_t* r,
                            const limb_t* a,
                            size_t a_count,
@@ -166,17 +167,9 @@ bool bignum_inverse(limb_t* r,
   if (a_count == 0)
     return false;
 
-  limb_t is_one = ct_equal_word(a[0], 1) & bignum_is_zero(a + 1, n - 1);
-  if (is_one != 0) {
-    memcpy(r, a, n * sizeof(limb_t));
-    return true;
-  }
-
-  bool a_odd = (a[0] & 1) == 1;
-  bool m_odd = (m[0] & 1) == 1;
-  if (!a_odd && !m_odd)
-    return false;
-  if (m_odd && (a_count > 1 || !a_odd))
+  if ((m[0] & 1) == 1 && (a_count > 1 || (a[0] & 1) == 0))
     return inverse_odd(r, a, m, n, s);
+  if ((a[0] & 1) == 0)
+    return false; /* both are even */
   return inverse_by_odd(r, a, a_count, m, n, s);
 }
