@@ -126,8 +126,22 @@ static uint64_t min_u64(uint64_t a, uint64_t b) {
 }
 
 
-static void cpu_timer(cpu_t* cpu, uint64_t deadline_ns) {
-  if (deadline_ns == cpu->timer_ns)
+/* Is it time? Reads the clock only where that says something. */
+static bool cpu_is_due(uint64_t due_ns) {
+  return due_ns == 0 || (due_ns != ARCH_FOREVER && due_ns <= arch_clock_ns());
+}
+
+
+/*
+ * Interrupt the job no later than `deadline_ns`. A timer that is set to come
+ * sooner stays as it is: setting one costs microseconds (an exit to the host),
+ * and when it comes the job's deadline is looked at again. For the same reason
+ * it is not taken back when a job leaves, but only before a halt.
+ */
+static void cpu_timer(cpu_t* cpu, uint64_t now_ns, uint64_t deadline_ns) {
+  if (now_ns >= cpu->timer_ns)
+    cpu->timer_ns = ARCH_FOREVER; /* it has fired */
+  if (cpu->timer_ns <= deadline_ns)
     return;
   cpu->timer_ns = deadline_ns;
   arch_timer_arm(deadline_ns);
@@ -208,7 +222,7 @@ void arch_on_ipi_sent(uint32_t to) {
 /* ---- In a job ---- */
 
 /* Set the timer for whatever comes first while the job goes on. */
-static void cpu_stay(cpu_t* cpu) {
+static void cpu_stay(cpu_t* cpu, uint64_t now_ns) {
   uint64_t timer_ns = min_u64(cpu->deadline_ns, cpu->due_ns);
   uint32_t rank = uv__job_rank(cpu->job);
 
@@ -220,18 +234,14 @@ static void cpu_stay(cpu_t* cpu) {
       timer_ns = min_u64(timer_ns, cpu->slice_ns);
     }
   }
-  cpu_timer(cpu, timer_ns);
+  cpu_timer(cpu, now_ns, timer_ns);
 }
 
 
 /* Should the job that runs here leave, and why? */
-static uv__leave_t cpu_reason(cpu_t* cpu) {
+static uv__leave_t cpu_reason(cpu_t* cpu, uint64_t now_ns) {
   if (uv__loop_pending(&cpu->loop))
     return UV__LEAVE_EVENT;
-
-  uint64_t now_ns = arch_clock_ns();
-  if (now_ns >= cpu->timer_ns)
-    cpu->timer_ns = ARCH_FOREVER; /* it has fired */
   if (now_ns >= cpu->deadline_ns)
     return UV__LEAVE_DEADLINE;
   if (now_ns >= cpu->due_ns)
@@ -249,7 +259,7 @@ static uv__leave_t cpu_reason(cpu_t* cpu) {
 
 /* uv__job_host_t. */
 static uv__leave_t cpu_poll(void) {
-  return cpu_reason(cpu_here());
+  return cpu_reason(cpu_here(), arch_clock_ns());
 }
 
 
@@ -271,9 +281,10 @@ void arch_on_job_interrupt(void) {
     return; /* it came when the job had just left */
   count_add(&cpu->counts.interrupts, 1);
   trace_ipi_taken(cpu->job->trace_id);
-  uv__leave_t why = cpu_reason(cpu);
+  uint64_t now_ns = arch_clock_ns();
+  uv__leave_t why = cpu_reason(cpu, now_ns);
   if (why == UV__STAY)
-    cpu_stay(cpu);
+    cpu_stay(cpu, now_ns);
   else
     cpu_leave(why);
 }
@@ -315,7 +326,7 @@ static void cpu_enter(cpu_t* cpu, uvx_job_t* job) {
   arch_here_set(job);
   uint64_t began_ns = cpu_account(cpu, &cpu->counts.loop_ns);
   cpu->slice_ns = began_ns + UVX_SLICE_US * 1000u;
-  cpu_stay(cpu);
+  cpu_stay(cpu, began_ns);
   arch_context_switch(&cpu->context, &stack->context);
 
   arch_here_set(NULL);
@@ -359,6 +370,8 @@ static uvx_ran_t cpu_left(cpu_t* cpu, uvx_job_t* job) {
   count_add(&cpu->counts.preemptions, 1);
   if (cpu->why == UV__LEAVE_DEADLINE)
     cpu_note_late(cpu);
+  else if (cpu->since_ns >= cpu->due_ns)
+    trace_timer_due(0, cpu->since_ns - cpu->due_ns);
   uv__job_put_back(job, cpu->why != UV__LEAVE_SLICE);
   return cpu->why == UV__LEAVE_EVENT ? UVX_RAN_EVENT : UVX_RAN_DEADLINE;
 }
@@ -369,7 +382,7 @@ uvx_ran_t uvx_job_run(uvx_job_t* wanted, uint64_t deadline_ns) {
   ASSERT(cpu->job == NULL);
 
   cpu->due_ns = uv__loop_deadline_ns(&cpu->loop);
-  if (cpu->due_ns <= arch_clock_ns() || !uv__loop_doze(&cpu->loop))
+  if (cpu_is_due(cpu->due_ns) || !uv__loop_doze(&cpu->loop))
     return UVX_RAN_EVENT;
   uvx_job_t* job = uv__job_claim(wanted, cpu->index);
   if (job == NULL) {
@@ -388,7 +401,6 @@ uvx_ran_t uvx_job_run(uvx_job_t* wanted, uint64_t deadline_ns) {
 
   /* If it has parked, it is no longer ours to touch. */
   uv__loop_rouse(&cpu->loop);
-  cpu_timer(cpu, ARCH_FOREVER);
   return cpu_left(cpu, job);
 }
 
@@ -408,7 +420,7 @@ void uvx_cpu_halt(uint64_t deadline_ns) {
   bool any = deadline_ns == ARCH_FOREVER;
   uint64_t due_ns = uv__loop_deadline_ns(&cpu->loop);
 
-  if (due_ns <= arch_clock_ns() || !uv__loop_doze(&cpu->loop))
+  if (cpu_is_due(due_ns) || !uv__loop_doze(&cpu->loop))
     return;
   if (any)
     atomic_fetch_or(&idle_mask, bit);
@@ -417,7 +429,10 @@ void uvx_cpu_halt(uint64_t deadline_ns) {
 
   /* First the mask, then the question: see job_unlock(). */
   if (!any || uv__job_rank_ready() == 0) {
-    cpu_account(cpu, &cpu->counts.loop_ns);
+    uint64_t now_ns = cpu_account(cpu, &cpu->counts.loop_ns);
+    if (cpu->timer_ns > now_ns && cpu->timer_ns != ARCH_FOREVER)
+      arch_timer_arm(ARCH_FOREVER); /* or it would wake us for nothing */
+    cpu->timer_ns = ARCH_FOREVER;
     arch_wait(&cpu->waiter, min_u64(due_ns, deadline_ns));
     cpu_account(cpu, &cpu->counts.halt_ns);
     count_add(&cpu->counts.halts, 1);
@@ -448,7 +463,7 @@ bool uvx_cpu_guest_enter(void) {
   cpu_t* cpu = cpu_here();
 
   if (uv__loop_pending(&cpu->loop) ||
-      uv__loop_deadline_ns(&cpu->loop) <= arch_clock_ns())
+      cpu_is_due(uv__loop_deadline_ns(&cpu->loop)))
     return false;
   cpu_share();
   cpu_account(cpu, &cpu->counts.loop_ns);
@@ -524,6 +539,7 @@ void uvx_cpu_close(uint32_t index) {
   ASSERT(cpu->job == NULL);
 
   atomic_store(&cpu->online, false);
+  arch_timer_arm(ARCH_FOREVER);
   trace_use(index, NULL);
   int err = uv_loop_close(&cpu->loop);
   ASSERT(err == 0);

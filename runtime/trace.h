@@ -53,7 +53,7 @@
   /* interrupts; the number is 0 */                                            \
   X1(IPI_SENT, ipi_sent, cpu_to, TRACE_INDEX, TRACE_PUBLIC)                    \
   X0(IPI_TAKEN, ipi_taken)                                                     \
-  X1(TIMER_DUE, timer_due, count, TRACE_COUNT, TRACE_PUBLIC)                   \
+  X1(TIMER_DUE, timer_due, late, TRACE_NS, TRACE_PUBLIC)                       \
   X1(TIMER_LATE, timer_late, late, TRACE_NS, TRACE_PUBLIC)                     \
   /* a strand: the number tells strands apart */                               \
   X1(STRAND_POST, strand_post, waiting, TRACE_COUNT, TRACE_PUBLIC)             \
