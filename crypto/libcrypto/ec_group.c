@@ -132,6 +132,8 @@ int EC_POINT_get_affine_coordinates(const EC_GROUP* group,
     (void) bn_assign(x, x_limbs, n);
   if (y != NULL)
     (void) bn_assign(y, y_limbs, n);
+  ct_wipe(x_limbs, sizeof(x_limbs)); /* a shared secret, perhaps */
+  ct_wipe(y_limbs, sizeof(y_limbs));
   return 1;
 }
 

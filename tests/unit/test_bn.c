@@ -212,6 +212,36 @@ static void small_powers_agree(void** state) {
 }
 
 
+/* 4096 bits; one bit more is refused, which OpenSSL would not do. */
+static void the_largest_modulus_works(void** state) {
+  (void) state;
+  uint8_t bytes[513];
+
+  memset(bytes, 0xff, sizeof(bytes));
+  peer_number_t m = peer_number(bytes, 512);
+  bytes[0] = 0x7f;
+  peer_number_t a = peer_number(bytes, 512);
+  peer_number_t p = peer_number(bytes, 512);
+  assert_int_equal(BN_mod_exp(p.ours, a.ours, p.ours, m.ours, NULL), 1);
+  assert_int_equal(
+      PEER(BN_mod_exp)(p.theirs, a.theirs, p.theirs, m.theirs, their_ctx), 1);
+  peer_assert_same(p.ours, p.theirs);
+  BIGNUM* ours = BN_mod_inverse(NULL, a.ours, m.ours, NULL);
+  BIGNUM* theirs = PEER(BN_mod_inverse)(NULL, a.theirs, m.theirs, their_ctx);
+  peer_assert_same(ours, theirs);
+
+  peer_number_t larger = peer_number(bytes, 513);
+  assert_int_equal(BN_mod_exp(p.ours, a.ours, p.ours, larger.ours, NULL), 0);
+  assert_null(BN_mod_inverse(NULL, a.ours, larger.ours, NULL));
+  BN_free(ours);
+  PEER(BN_free)(theirs);
+  peer_number_free(a);
+  peer_number_free(p);
+  peer_number_free(m);
+  peer_number_free(larger);
+}
+
+
 static void inverse_agrees(peer_number_t a, peer_number_t n) {
   BIGNUM* ours = BN_mod_inverse(NULL, a.ours, n.ours, NULL);
   BIGNUM* theirs = PEER(BN_mod_inverse)(NULL, a.theirs, n.theirs, their_ctx);
@@ -329,6 +359,7 @@ int main(void) {
       cmocka_unit_test(quotients_and_remainders_agree),
       cmocka_unit_test(powers_agree),
       cmocka_unit_test(small_powers_agree),
+      cmocka_unit_test(the_largest_modulus_works),
       cmocka_unit_test(inverses_agree),
       cmocka_unit_test(small_inverses_agree),
       cmocka_unit_test(inverses_modulo_phi_agree),
