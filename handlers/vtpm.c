@@ -24,6 +24,7 @@
 #include "handlers/vtpm.h"
 
 #include "arch/arch.h"
+#include "crypto/libcrypto/libc.h"
 #include "handlers/guest_mem.h"
 #include "handlers/tpm.h"
 #include "handlers/tpm_state.h"
@@ -98,6 +99,9 @@ static vtpm_command_t* vtpm_taken;  /* the job's: first in, first out */
 static _Atomic uint32_t vtpm_count; /* pushed and not yet done */
 static uvx_wait_t vtpm_wait;        /* ends when the count leaves 0 */
 static _Atomic int vtpm_start_status;
+
+static _Atomic size_t vtpm_used; /* bytes of the arena, and at most */
+static _Atomic size_t vtpm_peak;
 
 static uvx_job_t vtpm_the_job;
 static bool vtpm_job_runs; /* the loop's that it belongs to */
@@ -209,6 +213,25 @@ static void vtpm_finish(vtpm_command_t* command, int err) {
 }
 
 
+/* Only the job may look into the arena; others see what it noted. */
+static void vtpm_note_memory(void) {
+  libc_arena_stat_t arena;
+
+  libc_arena_stat(&arena);
+  atomic_store_explicit(&vtpm_used, arena.used, memory_order_relaxed);
+  atomic_store_explicit(&vtpm_peak, arena.peak, memory_order_relaxed);
+}
+
+
+vtpm_memory_t vtpm_memory(void) {
+  return (vtpm_memory_t){
+      .used = atomic_load_explicit(&vtpm_used, memory_order_relaxed),
+      .peak = atomic_load_explicit(&vtpm_peak, memory_order_relaxed),
+      .size = LIBC_ARENA_SIZE,
+  };
+}
+
+
 static void vtpm_work(uvx_job_t* job) {
   static const tpm_platform_t platform = {
       .clock_ns = arch_clock_ns,
@@ -220,6 +243,7 @@ static void vtpm_work(uvx_job_t* job) {
   (void) job;
   tpm_init(&platform);
   atomic_store(&vtpm_start_status, tpm_power_on());
+  vtpm_note_memory();
   for (;;) {
     (void) uvx_job_await(&vtpm_wait);
     do {
@@ -228,7 +252,9 @@ static void vtpm_work(uvx_job_t* job) {
         tpm_terminate();
         return;
       }
-      vtpm_finish(command, vtpm_execute(command));
+      int err = vtpm_execute(command);
+      vtpm_note_memory();
+      vtpm_finish(command, err);
     } while (atomic_fetch_sub(&vtpm_count, 1) != 1);
   }
 }

@@ -36,6 +36,16 @@ void vtpm_start(uv_loop_t* loop);
  */
 int vtpm_status(void);
 
+/* How full libtpms's arena is, in bytes, as the last command left it. */
+typedef struct vtpm_memory_s {
+  uint64_t used;
+  uint64_t peak; /* the most that `used` has been */
+  uint64_t size; /* of the arena */
+} vtpm_memory_t;
+
+/* Context: [any], [job]. */
+vtpm_memory_t vtpm_memory(void);
+
 /*
  * Begin to stop: what is queued is done first, then the TPM is switched off
  * and its memory wiped.

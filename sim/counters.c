@@ -5,6 +5,7 @@
 
 #include "arch/arch.h"
 #include "handlers/service.h"
+#include "handlers/vtpm.h"
 
 #include <unistd.h>
 
@@ -136,9 +137,13 @@ static void put_cpus(json_object* to, uint32_t cpu_count) {
 static void put_tpm(json_object* to) {
   json_object* tpm = json_object_new_object();
   const char* path = counters.state->path;
+  vtpm_memory_t memory = vtpm_memory();
 
   json_object_object_add(
       tpm, "state", json_object_new_string(path == NULL ? "in memory" : path));
+  put_count(tpm, "memory_used", memory.used);
+  put_count(tpm, "memory_used_max", memory.peak);
+  put_count(tpm, "memory_size", memory.size);
   put_count(tpm, "state_writes", counters.state->store_count);
   json_object_object_add(to, "tpm", tpm);
 }

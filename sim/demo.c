@@ -362,11 +362,16 @@ static void print_summary(const demo_t* demo, json_object* figures) {
         figure(figures, "query_us_p50"), figure(figures, "query_us_p99"),
         figure(figures, "query_us_p99_9"), figure(figures, "query_us_max"),
         figure(figures, "queries"));
+  char self[256] = "evsm";
+  ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
+  if (size > 0)
+    self[size] = '\0';
   printf(
       "\nTry it yourself:\n"
-      "  evsm run --cpus 4 --state tpm.state &\n"
+      "  %s run --cpus 4 --state tpm.state &\n"
       "  tpm2_getrandom -T swtpm:host=127.0.0.1,port=2321 --hex 8\n"
-      "  evsm stat; evsm call query vtpm\n");
+      "  %s stat\n",
+      self, self);
 }
 
 

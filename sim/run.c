@@ -13,6 +13,7 @@
 #include "arch/arch.h"
 #include "crypto/drbg.h"
 #include "handlers/service.h"
+#include "handlers/vtpm.h"
 #include "sim/control.h"
 #include "sim/counters.h"
 #include "sim/cpu.h"
@@ -277,6 +278,14 @@ static int run_wait(run_t* run) {
   }
   if (door->boot_error == NULL)
     return 0;
+  if (vtpm_status() != 0) {
+    fprintf(stderr,
+            "evsm run: the TPM can't start on its state: %s; nothing is"
+            " changed, give another --state\n",
+            vtpm_status() == UV_EINVAL ? "libtpms does not take it"
+                                       : "it can't be kept");
+    return 1;
+  }
   fprintf(stderr,
           "evsm run: the guest can't boot: %s was answered 0x%x; nothing is"
           " changed\n",

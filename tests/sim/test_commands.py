@@ -173,6 +173,62 @@ def kill_9_and_restart_keep_what_was_answered():
 
 
 @test
+def a_blob_that_is_no_tpm_state_is_refused_and_kept():
+    with tempfile.TemporaryDirectory() as folder:
+        state = folder + "/state"
+        with Evsm(state=state):
+            pass
+        # A whole file of ours, but what is in it is not libtpms's.
+        bad = state_file(b"not a TPM's state" * 50)
+        with open(state, "wb") as f:
+            f.write(bad)
+        _, err = run_evsm("run", "--tpm-port", "0", "--state", state,
+                          status=1)
+        check(err.count("\n") == 1 and "libtpms" in err, repr(err))
+        check(open(state, "rb").read() == bad, "overwritten")
+
+
+def state_file(blob):
+    """As sim/tpm_state_file.h says."""
+    head = b"EVSM-TPM" + struct.pack("<IIQ", 1, 32, len(blob))
+    crc = 0xFFFFFFFFFFFFFFFF
+    for byte in head + blob:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xC96C5795D7870F42 if crc & 1 else 0)
+    return head + struct.pack("<Q", crc ^ 0xFFFFFFFFFFFFFFFF) + blob
+
+
+@test
+def a_disk_that_fails_costs_the_command_and_no_more():
+    with tempfile.TemporaryDirectory() as folder:
+        home, away = folder + "/home", folder + "/away"
+        os.mkdir(home)
+        with open(folder + "/data", "wb") as f:
+            f.write(b"12345678")
+        write = "tpm2_nvwrite 0x1500020 -C o -i data"
+        with Evsm(state=home + "/state") as evsm:
+            evsm.tools(
+                "tpm2_nvdefine 0x1500020 -C o -s 8 -a ownerread|ownerwrite")
+            before = open(home + "/state", "rb").read()
+            os.rename(home, away)
+            failed = False
+            try:
+                evsm.tools(write, cwd=folder)
+            except AssertionError:
+                failed = True
+            check(failed, "a change that is not durable is answered")
+            check(code(evsm.tpm(get_random())) == 0x101, "failure mode")
+            check(evsm.ask(do="query", protocol=2, version=1)["ok"], "alive")
+            os.rename(away, home)
+            check(open(home + "/state", "rb").read() == before, "as it was")
+            check(evsm.channel(0x02, bytes(4)) == bytes(4), "INIT")
+            check(code(evsm.tpm(STARTUP)) == 0, "TPM2_Startup")
+            evsm.tools(write, cwd=folder)
+            check("can't write" in evsm.stderr(), evsm.stderr())
+
+
+@test
 def query_and_tpm_calls_answer_from_the_shell():
     with Evsm("--cpus", "3") as evsm:
         out = evsm.command("call", "query")
