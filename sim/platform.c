@@ -42,6 +42,17 @@ static uint8_t* memory;
 static uint64_t memory_size;
 static _Atomic uint32_t* pages;
 
+/* As at launch: all assigned, most of it validated. */
+static void pages_reset(void) {
+  for (uint64_t i = 0; i < memory_size / PLATFORM_PAGE_SIZE; i++) {
+    uint32_t state = PAGE_ASSIGNED | PAGE_2M;
+    if (i * PLATFORM_PAGE_SIZE < platform_validated_size())
+      state |= PAGE_VALIDATED | PAGE_RIGHTS_ALL;
+    atomic_store_explicit(&pages[i], state, memory_order_relaxed);
+  }
+}
+
+
 int platform_memory_init(uint64_t size) {
   if (size < PLATFORM_MEMORY_SIZE_MIN || size > PLATFORM_MEMORY_SIZE_MAX ||
       size % PLATFORM_PAGE_2M_SIZE != 0)
@@ -60,12 +71,7 @@ int platform_memory_init(uint64_t size) {
   }
   memory = at;
   memory_size = size;
-  for (uint64_t i = 0; i < size / PLATFORM_PAGE_SIZE; i++) {
-    uint32_t state = PAGE_ASSIGNED | PAGE_2M;
-    if (i * PLATFORM_PAGE_SIZE < platform_validated_size())
-      state |= PAGE_VALIDATED | PAGE_RIGHTS_ALL;
-    atomic_store_explicit(&pages[i], state, memory_order_relaxed);
-  }
+  pages_reset();
   return 0;
 }
 
