@@ -199,8 +199,8 @@ static void cpu_on_ready(uint32_t cpu_asked) {
   bool opened = arch_interrupts_close();
 
   if (cpu_asked != ARCH_CPU_NONE && cpu_asked != arch_cpu())
-    uvx_cpu_kick(cpu_asked);
-  else if (arch_cpu() == ARCH_CPU_NONE || arch_here() != NULL)
+    uvx_cpu_kick(cpu_asked); /* but it may be in its guest by now */
+  if (arch_cpu() == ARCH_CPU_NONE || arch_here() != NULL)
     cpu_share(); /* not in a loop: nobody here looks for jobs soon */
   if (opened)
     arch_interrupts_open();

@@ -337,6 +337,41 @@ static void job_asked_for_by_name_says_what_became_of_it(void** state) {
 }
 
 
+/* CPU 0 asks for a parked job, and then is in its guest for long. */
+static void boot_in_guest(uint32_t cpu) {
+  if (cpu != 0)
+    return;
+  submit(0, 0, UVX_JOB_NORMAL, run_park_then_set_1);
+  while (tasks[0].job.state != UVX_JOB_PARKED)
+    uvx_job_run(&tasks[0].job, ARCH_FOREVER);
+  uvx_job_run(&tasks[0].job, ARCH_FOREVER);
+  atomic_fetch_or(&flag, 4);
+  while ((atomic_load(&flag) & 1) == 0)
+    arch_relax();
+}
+
+
+static void* device_answers_0(void* arg) {
+  (void) arg;
+  while ((atomic_load(&flag) & 4) == 0)
+    arch_relax();
+  uvx_wait_done(&tasks[0].wait, 3);
+  return NULL;
+}
+
+
+static void job_goes_on_though_who_asked_for_it_has_left(void** state) {
+  (void) state;
+  pthread_t device;
+
+  reset(1);
+  assert_int_equal(0, pthread_create(&device, NULL, device_answers_0, NULL));
+  machine_run(2, boot_in_guest);
+  pthread_join(device, NULL);
+  assert_int_equal(3, tasks[0].answer);
+}
+
+
 /* ---- Parking ---- */
 
 static void run_await(uvx_job_t* job) {
@@ -545,6 +580,7 @@ int main(void) {
       cmocka_unit_test(timer_of_the_loop_interrupts_a_job),
       cmocka_unit_test(send_from_a_host_thread_interrupts_a_job),
       cmocka_unit_test(job_asked_for_by_name_says_what_became_of_it),
+      cmocka_unit_test(job_goes_on_though_who_asked_for_it_has_left),
       cmocka_unit_test(job_gets_each_answer_whether_early_or_late),
       cmocka_unit_test(crowd_of_parked_jobs_leaves_a_stack_to_a_better_one),
       cmocka_unit_test(job_is_taken_back_only_before_it_has_begun),
