@@ -19,7 +19,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,12 +54,13 @@ static bool futex_take(arch_waiter_t* waiter) {
 
 
 static bool futex_can_spin(void) {
-  static _Atomic int cpu_count; /* of this process; 0: not counted yet */
-  int count = atomic_load_explicit(&cpu_count, memory_order_relaxed);
+  static _Atomic long cpu_count; /* of this machine; 0: not counted yet */
+  long count = atomic_load_explicit(&cpu_count, memory_order_relaxed);
 
+  /* Not those that this thread may use: one that is pinned has its waker on
+   * another CPU as like as not, and spins in vain end soon if it hasn't. */
   if (count == 0) {
-    cpu_set_t set;
-    count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+    count = sysconf(_SC_NPROCESSORS_ONLN);
     atomic_store_explicit(&cpu_count, count, memory_order_relaxed);
   }
   if (count < 2 || !futex_past.was_short)
