@@ -242,6 +242,20 @@ static void uv__asyncs_sort(uv__link_t* list) {
 }
 
 
+/* Before a pass: after those that were taken earlier, before those that were
+ * sent later. Mostly that is the order of ranks. */
+static void uv__async_late(uv_loop_t* loop, uv__link_t* link) {
+  uv__link_t* head = &loop->asyncs_late;
+  uv__link_t* place = loop->async_place;
+  uint64_t rank = uv__async_of(link)->rank;
+
+  if ((place != head && uv__async_of(place)->rank > rank) ||
+      (place->next != head && uv__async_of(place->next)->rank < rank))
+    loop->flags |= UV__UNSORTED;
+  uv__list_insert(place, link);
+}
+
+
 /* Put one that was sent in a pass among those still due in it. */
 static void uv__async_place(uv_loop_t* loop, uv__link_t* link) {
   uint64_t rank = uv__async_of(link)->rank;
@@ -251,7 +265,7 @@ static void uv__async_place(uv_loop_t* loop, uv__link_t* link) {
 
   /* Its turn in this pass is over: it waits for the next poll. */
   if (rank <= uv__rank_at(loop, loop->async_cursor)) {
-    uv__list_append(&loop->asyncs_late, link);
+    uv__async_late(loop, link);
     return;
   }
   for (unsigned i = 0; i < UV__ASYNC_LOOK_MAX; i++) {
@@ -266,20 +280,20 @@ static void uv__async_place(uv_loop_t* loop, uv__link_t* link) {
     back = back->prev;
     front = front->next; /* not past the end: `back` would have met it */
   }
-  uv__list_append(&loop->asyncs_late, link);
+  uv__async_late(loop, link);
 }
 
 
-void uv__asyncs_take(uv_loop_t* loop, uv__link_t* taken) {
-  uv__link_t* link;
-  bool in_pass = loop->async_cursor != NULL;
+void uv__asyncs_take(uv_loop_t* loop) {
+  loop->async_place = loop->asyncs_late.prev;
+}
 
-  while ((link = uv__list_shift(taken)) != NULL) {
-    if (in_pass)
-      uv__async_place(loop, link);
-    else
-      uv__list_append(&loop->asyncs_late, link);
-  }
+
+void uv__async_take(uv_loop_t* loop, uv__link_t* link) {
+  if (loop->async_cursor != NULL)
+    uv__async_place(loop, link);
+  else
+    uv__async_late(loop, link);
 }
 
 
@@ -288,9 +302,11 @@ static void uv__asyncs_ready(uv_loop_t* loop) {
   ASSERT(uv__list_empty(&loop->asyncs_due));
 
   uv__list_move(&loop->asyncs_late, &loop->asyncs_due);
-  uv__link_t* first = loop->asyncs_due.next;
-  if (first != loop->asyncs_due.prev) /* none or one is in order */
+  /* Those that were out of order may have been closed meanwhile, all of them.
+   */
+  if ((loop->flags & UV__UNSORTED) != 0 && !uv__list_empty(&loop->asyncs_due))
     uv__asyncs_sort(&loop->asyncs_due);
+  loop->flags &= ~UV__UNSORTED;
 }
 
 
@@ -303,8 +319,10 @@ void uv__pass_begin(uv_loop_t* loop) {
 /* What was sent meanwhile may be due in this pass. The next poll is then short,
  * as it would be if it found that itself. */
 static uv__link_t* uv__asyncs_next(uv_loop_t* loop) {
-  if (uv__loop_take(loop))
+  if (uv__inbox_pending(&uv__shared(loop)->inbox)) {
+    uv__loop_take(loop);
     loop->flags |= UV__AGAIN;
+  }
   return uv__list_shift(&loop->asyncs_due);
 }
 

@@ -63,6 +63,7 @@ void uv__irq_close(uvx_irq_t* handle);
 #define UV__POLLED 0x1u /* the loop has polled before */
 #define UV__AGAIN 0x2u  /* something was taken early: the next poll is short */
 #define UV__METRICS 0x4u
+#define UV__UNSORTED 0x8u /* asyncs_late is not in order of rank */
 
 typedef struct uv__shared_s uv__shared_t;
 typedef void (*uv__wait_fn)(uv_loop_t* loop, uint64_t deadline_ns);
@@ -244,9 +245,10 @@ void uv__asyncs_init(uv_loop_t* loop);
 /* Does this note belong to an async? */
 bool uv__note_is_async(const uv__note_t* note);
 
-/* Asyncs just taken from the inbox (a list of notes, in order of sending) join
- * those that are due now, or in the next pass. */
-void uv__asyncs_take(uv_loop_t* loop, uv__link_t* taken);
+/* Asyncs come from the inbox, the newest first: they are due now, or in the
+ * next pass. The first function goes before any number of the second. */
+void uv__asyncs_take(uv_loop_t* loop);
+void uv__async_take(uv_loop_t* loop, uv__link_t* link);
 
 /* A pass: first the notes, then the asyncs that have been taken. */
 void uv__pass_begin(uv_loop_t* loop);

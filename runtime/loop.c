@@ -225,31 +225,24 @@ void uv__loop_wait_set(uv_loop_t* loop, uv__wait_fn wait) {
 }
 
 
+/* One pass, from the newest to the oldest, each put before the one that was
+ * posted after it: a million asyncs are a million cache misses. */
 bool uv__loop_take(uv_loop_t* loop) {
-  uv__link_t* newest = uv__inbox_take(&uv__shared(loop)->inbox);
-  uv__link_t asyncs;
-  uv__link_t* oldest = NULL;
+  uv__link_t* link = uv__inbox_take(&uv__shared(loop)->inbox);
+  uv__link_t* place = loop->notes.prev;
 
-  if (newest == NULL)
+  if (link == NULL)
     return false;
-  while (newest != NULL) { /* bounded: by what was posted before the take */
-    uv__link_t* next = newest->next;
-    newest->next = oldest;
-    oldest = newest;
-    newest = next;
-  }
+  uv__asyncs_take(loop);
+  while (link != NULL) { /* bounded: by what was posted before the take */
+    uv__link_t* older = link->next;
 
-  uv__list_init(&asyncs);
-  while (oldest != NULL) {
-    uv__link_t* link = oldest;
-    oldest = link->next;
     if (uv__note_is_async(container_of(link, uv__note_t, link)))
-      uv__list_append(&asyncs, link);
+      uv__async_take(loop, link);
     else
-      uv__list_append(&loop->notes, link);
+      uv__list_insert(place, link);
+    link = older;
   }
-  if (!uv__list_empty(&asyncs))
-    uv__asyncs_take(loop, &asyncs);
   return true;
 }
 

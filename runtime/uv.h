@@ -323,6 +323,7 @@ struct uv_loop_s {
   uv__link_t asyncs_late;   /* the same, in any order, for the next poll */
   uv__link_t asyncs;        /* all of this loop's */
   uv__link_t* async_cursor; /* where a new one goes; NULL: last */
+  uv__link_t* async_place;  /* where the next one taken goes */
   uint64_t shared[32];      /* what other threads touch: uv__shared_t */
   uv__wheel_t wheel;        /* last, for it is large */
 };
@@ -531,9 +532,9 @@ UV_EXTERN int uv_idle_stop(uv_idle_t* handle);
 
 struct uv_async_s {
   UV_HANDLE_FIELDS
-  uv_async_cb async_cb;
   uv__link_t link;
-  uint64_t rank; /* grows along the loop's list of asyncs */
+  uint64_t rank;        /* grows along the loop's list of asyncs */
+  uv_async_cb async_cb; /* from rank on: all that a send and its call touch */
   uv__note_t note;
   unsigned int state; /* atomic: uv__async_state_t */
 };

@@ -169,6 +169,24 @@ static void a_closed_async_is_not_called(void** state) {
 }
 
 
+static void all_that_was_sent_may_be_closed(void** state) {
+  (void) state;
+  set_up(3);
+  uv_async_send(&many[2]);
+  uv_async_send(&many[0]); /* out of order, and taken by the first close */
+  uv_close((uv_handle_t*) &many[0], NULL);
+  uv_close((uv_handle_t*) &many[2], NULL);
+  uv_run(&loop, UV_RUN_NOWAIT);
+  assert_int_equal(0, seen_count);
+  uv_async_send(&many[1]);
+  uv_run(&loop, UV_RUN_NOWAIT);
+  assert_int_equal(1, seen_count);
+  uv_close((uv_handle_t*) &many[1], NULL);
+  assert_int_equal(0, uv_run(&loop, UV_RUN_DEFAULT));
+  assert_int_equal(0, uv_loop_close(&loop));
+}
+
+
 /* ---- Threads ---- */
 
 static uv_async_t targets[3];
@@ -326,6 +344,7 @@ int main(void) {
       cmocka_unit_test(a_callbacks_own_asyncs_come_after_it),
       cmocka_unit_test(ranks_that_reach_the_end_begin_anew),
       cmocka_unit_test(a_closed_async_is_not_called),
+      cmocka_unit_test(all_that_was_sent_may_be_closed),
       cmocka_unit_test(no_send_of_many_threads_is_lost),
       cmocka_unit_test(two_loops_play_ball),
       cmocka_unit_test(a_loop_may_go_right_after_the_last_send),
