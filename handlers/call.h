@@ -74,7 +74,8 @@ struct svsm_call_s {
   uint64_t result;        /* on the wire */
   uint64_t came_ns;       /* when its first round came */
   uint32_t rounds;
-  bool goes_on; /* its last answer was INCOMPLETE */
+  uint64_t trace_id; /* its number in the trace */
+  bool goes_on;      /* its last answer was INCOMPLETE */
 };
 
 #define SVSM_OUT_RCX 1u

@@ -24,6 +24,7 @@
 #include "arch/platform.h"
 #include "handlers/result.h"
 #include "handlers/vmsa.h"
+#include "runtime/trace.h"
 
 #define CAA_CALL_PENDING 0u /* offsets in a calling area */
 
@@ -34,6 +35,7 @@ typedef struct dispatch_cpu_s {
   _Atomic uint64_t bad_pending;
   _Atomic uint64_t given_up;
   _Atomic uint64_t unknown;
+  uint64_t call_count; /* started here; numbers them for the trace */
 } dispatch_cpu_t;
 
 static dispatch_cpu_t dispatch_cpus[CPUS_MAX];
@@ -44,6 +46,11 @@ static uint32_t dispatch_protocol_count;
 static void dispatch_count(_Atomic uint64_t* counter) {
   uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
   atomic_store_explicit(counter, now + 1, memory_order_relaxed);
+}
+
+
+static void dispatch_trace(const svsm_call_t* call, dispatch_trace_t what) {
+  trace_call(call->trace_id, (uint64_t) what, call->in.rax);
 }
 
 
@@ -180,8 +187,10 @@ dispatch_t dispatch_arrive(vcpu_t* vcpu,
   dispatch_regs_read(vcpu, &vcpu->asked);
   if (atomic_load_explicit(&vcpu->call.state, memory_order_relaxed) !=
           SVSM_CALL_REST &&
-      dispatch_same(&vcpu->call.in, &vcpu->asked))
+      dispatch_same(&vcpu->call.in, &vcpu->asked)) {
     vcpu->call.rounds++;
+    dispatch_trace(&vcpu->call, DISPATCH_TRACE_AGAIN);
+  }
   vcpu->arrived_ns = now_ns;
   vcpu->deadline_ns = deadline_ns;
   return DISPATCH_WAITS;
@@ -203,6 +212,8 @@ static void dispatch_start(vcpu_t* vcpu) {
     call->came_ns =
         vcpu->came_new_ns != 0 ? vcpu->came_new_ns : vcpu->arrived_ns;
     call->rounds = vcpu->rounds_new;
+    uint64_t count = ++dispatch_cpus[vcpu->cpu].call_count;
+    call->trace_id = count * CPUS_MAX + vcpu->cpu;
   }
   vcpu->came_new_ns = 0;
   vcpu->rounds_new = 0;
@@ -220,6 +231,7 @@ static void dispatch_start(vcpu_t* vcpu) {
   call->rounds++;
   atomic_store_explicit(&call->state, SVSM_CALL_RUNNING, memory_order_relaxed);
 
+  dispatch_trace(call, DISPATCH_TRACE_START);
   const svsm_protocol_t* protocol = dispatch_protocol(call->protocol);
   if (protocol == NULL) {
     dispatch_count(&dispatch_cpus[vcpu->cpu].unknown);
@@ -234,6 +246,7 @@ void svsm_call_finish(svsm_call_t* call, uint64_t result) {
   ASSERT(atomic_load_explicit(&call->state, memory_order_relaxed) ==
          SVSM_CALL_RUNNING);
 
+  dispatch_trace(call, DISPATCH_TRACE_FINISH);
   uint32_t cpu = call->cpu; /* after the store the slot is not ours */
   call->result = result;
   /* Release: whoever sees ANSWERED sees the answer too. */
@@ -256,6 +269,7 @@ static void dispatch_deliver(vcpu_t* vcpu, dispatch_done_t* done) {
     dispatch_vmsa_write(VMSA_GPA(vmsa, rdx), call->out_rdx);
   if ((call->outs & SVSM_OUT_R8) != 0)
     dispatch_vmsa_write(VMSA_GPA(vmsa, r8), call->out_r8);
+  dispatch_trace(call, DISPATCH_TRACE_ANSWER);
   call->goes_on = call->result == svsm_result_wire(SVSM_INCOMPLETE);
   *done = (dispatch_done_t){
       .protocol = call->protocol,
@@ -283,6 +297,7 @@ dispatch_t dispatch_poll(vcpu_t* vcpu, dispatch_done_t* done) {
   }
   if (state == SVSM_CALL_ANSWERED && !dispatch_same(&call->in, &vcpu->asked)) {
     dispatch_count(&dispatch_cpus[vcpu->cpu].given_up);
+    dispatch_trace(call, DISPATCH_TRACE_DROP);
     atomic_store_explicit(&call->state, SVSM_CALL_REST, memory_order_relaxed);
     state = SVSM_CALL_REST;
   }
@@ -305,6 +320,7 @@ void dispatch_incomplete(vcpu_t* vcpu) {
   ASSERT(vcpu_section_held(vcpu->cpu));
   ASSERT(vcpu->asking);
 
+  dispatch_trace(call, DISPATCH_TRACE_INCOMPLETE);
   if (dispatch_same(&call->in, &vcpu->asked)) {
     vcpu->came_new_ns = 0;
     vcpu->rounds_new = 0;

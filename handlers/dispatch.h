@@ -19,6 +19,16 @@ typedef enum {
   DISPATCH_ANSWERED /* the answer is in its registers; enter it */
 } dispatch_t;
 
+/* The `state` of the trace's CALL records. */
+typedef enum {
+  DISPATCH_TRACE_START = 1,
+  DISPATCH_TRACE_AGAIN,      /* it came again, and goes on */
+  DISPATCH_TRACE_FINISH,     /* its handler is done, on this CPU */
+  DISPATCH_TRACE_INCOMPLETE, /* the budget was spent */
+  DISPATCH_TRACE_ANSWER,     /* the answer left */
+  DISPATCH_TRACE_DROP,       /* the answer was of no use */
+} dispatch_trace_t;
+
 typedef struct dispatch_done_s {
   uint32_t protocol;
   uint64_t latency_ns; /* from the first round's arrival to this answer */

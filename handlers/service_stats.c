@@ -8,6 +8,7 @@
 #include "handlers/service_stats.h"
 
 #include "arch/arch.h"
+#include "runtime/trace.h"
 
 typedef struct service_kind_s {
   _Atomic uint64_t calls;
@@ -92,6 +93,8 @@ void service_stats_entry(uint32_t cpu,
   if (now_ns > entry->deadline_ns) {
     hist_add(&c->overrun, now_ns - entry->deadline_ns);
     service_add(&c->overruns[entry->doing_last]);
+    trace_budget_overrun((uint64_t) entry->doing_last, took_ns,
+                         service_stats_budget_ns);
   }
   if (took_ns > service_get(&c->worst_ns)) {
     service_set(&c->worst_ns, took_ns);

@@ -110,9 +110,11 @@ static void odd_entries_touch_nothing_and_are_counted(void** state) {
 /* ---- A long call ---- */
 
 /* The test's own protocol: call 0 counts in a job, `rcx` rounds of work. */
+#define WORK_UNTIL_TOLD 0ull /* in RCX; else for how many ns */
 #define LONG_PROTOCOL 0x80010099ull
 
 static struct {
+  _Atomic bool told; /* to stop */
   _Atomic uint32_t starts;
   _Atomic uint32_t ends;
   _Atomic uint32_t inside; /* two at once would be seen here */
@@ -125,7 +127,8 @@ static void work_run(uvx_job_t* job) {
   uint64_t until_ns = arch_clock_ns() + call->in.rcx;
 
   atomic_fetch_add(&work.inside, 1);
-  while (arch_clock_ns() < until_ns) {
+  while (call->in.rcx == WORK_UNTIL_TOLD ? !atomic_load(&work.told)
+                                         : arch_clock_ns() < until_ns) {
     atomic_fetch_add(&work.sum, 1);
     uvx_job_checkpoint();
   }
@@ -347,6 +350,58 @@ static void no_interrupt_of_a_halted_guest_is_lost(void** state) {
 }
 
 
+/* A job that would run for ever, on a CPU whose guest is halted. */
+static struct {
+  _Atomic bool halts;
+  _Atomic uint32_t awake;
+  uint32_t created;
+  uint32_t result;
+  uint64_t rcx;
+} idle;
+
+#define IDLE_WAKES 20u
+
+static void idle_waker(guest_vcpu_t* vcpu, void* arg) {
+  (void) arg;
+  for (uint32_t i = 0; i < IDLE_WAKES; i++) {
+    while (!atomic_exchange(&idle.halts, false)) {
+      uint64_t rcx = 1; /* let others of this machine on */
+      (void) machine_call(vcpu, MACHINE_QUERY_PROTOCOL, &rcx);
+    }
+    guest_interrupt(0);
+  }
+}
+
+
+static void idle_sleeper(guest_vcpu_t* vcpu, void* arg) {
+  guest_regs_t regs = {.rax = LONG_PROTOCOL << 32, .rcx = WORK_UNTIL_TOLD};
+
+  idle.created = guest_start_vcpu(vcpu, 1, idle_waker, arg);
+  (void) guest_vmgexit(vcpu, &regs); /* INCOMPLETE: its job is under way */
+  for (uint32_t i = 0; idle.created == 0 && i < IDLE_WAKES; i++) {
+    atomic_store(&idle.halts, true);
+    guest_halt(vcpu);
+    atomic_fetch_add(&idle.awake, 1);
+  }
+  atomic_store(&work.told, true);
+  idle.rcx = WORK_UNTIL_TOLD;
+  idle.result = machine_call(vcpu, LONG_PROTOCOL << 32, &idle.rcx);
+  service_stop();
+}
+
+
+static void a_halted_guest_gets_its_cpu_back_from_a_job(void** state) {
+  (void) state;
+
+  work_reset();
+  memset(&idle, 0, sizeof(idle));
+  machine_run(2, &plain, idle_sleeper, NULL);
+  assert_int_equal(IDLE_WAKES, atomic_load(&idle.awake));
+  assert_int_equal(0, idle.result);
+  assert_int_equal(atomic_load(&work.starts), atomic_load(&work.ends));
+}
+
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_guest_gets_an_answer),
@@ -355,6 +410,7 @@ int main(void) {
       cmocka_unit_test(a_call_given_up_ends_unheard),
       cmocka_unit_test(four_vcpus_call_at_once),
       cmocka_unit_test(no_interrupt_of_a_halted_guest_is_lost),
+      cmocka_unit_test(a_halted_guest_gets_its_cpu_back_from_a_job),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,22 @@ uint64_t arch_clock_ns(void) {
 }
 
 
+bool arch_interrupts_close(void) {
+  return false;
+}
+
+
+void arch_interrupts_open(void) {
+}
+
+
+uint64_t arch_stamp(void) {
+  return 0;
+}
+
+
+trace_ring_t* _Atomic trace_rings[CPUS_MAX]; /* none: nothing is traced */
+
 void uvx_cpu_kick(uint32_t cpu) {
   (void) cpu;
   fake_kicks++;
