@@ -26,7 +26,7 @@
 /* How far a send from a callback is looked for a place among those due, from
  * either end. If that fails it goes out in the next poll: a bound is worth
  * more than libuv's order among more than so many at once. */
-#define UV__ASYNC_LOOK_MAX 16u
+#define UV__ASYNC_LOOK_MAX 1024u
 
 typedef enum {
   UV__ASYNC_IDLE,

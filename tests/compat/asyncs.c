@@ -178,6 +178,37 @@ static void try_many(void) {
 }
 
 
+/* One callback sends to all others of a crowd, and another one into the middle
+ * of those still due: libuv's order is that of their inits all the same. */
+static uv_async_t crowd[300];
+
+static void on_crowd(uv_async_t* handle) {
+  size_t self = (size_t) (handle - crowd);
+
+  printf(" %u", (unsigned) self);
+  for (size_t i = 0; self == 0 && i < COUNT_OF(crowd); i++) {
+    size_t whom = i * 77 % COUNT_OF(crowd);
+    if (whom % 2 == 0)
+      must(uv_async_send(&crowd[whom]) == 0);
+  }
+  if (self % 10 == 4)
+    must(uv_async_send(&crowd[(self * 7 + 1) % COUNT_OF(crowd)]) == 0);
+}
+
+
+static void try_crowd(void) {
+  must(uv_loop_init(&loop) == 0);
+  for (size_t i = 0; i < COUNT_OF(crowd); i++)
+    must(uv_async_init(&loop, &crowd[i], on_crowd) == 0);
+  must(uv_async_send(&crowd[0]) == 0);
+  for (int turn = 0; turn < 4; turn++) {
+    int more = uv_run(&loop, UV_RUN_NOWAIT) != 0;
+    say("; turn %d returns %d", turn, more);
+  }
+  finish(&loop);
+}
+
+
 static const struct {
   const char* opened;
   const char* before;
@@ -206,5 +237,6 @@ int main(void) {
   try_blocking();
   try_no_callback();
   try_many();
+  try_crowd();
   return 0;
 }
