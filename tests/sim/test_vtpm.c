@@ -453,6 +453,106 @@ static void a_deleted_vcpus_command_ends_unheard(void** state) {
 }
 
 
+/* ---- A page that becomes a VMSA while an answer is on its way to it ---- */
+
+/* The command lies in the page before; of the answer, the end lies in it. */
+#define BEFORE (9 + sizeof(get_random))
+
+static struct {
+  uint64_t vmsa_gpa;
+  _Atomic bool over;
+  _Atomic bool left;
+  _Atomic uint32_t answered;
+  _Atomic uint32_t refused;
+  uint32_t odd;
+  uint32_t changed; /* VMSAs that were written to */
+  uint32_t made;
+} aim;
+
+static void aims_at_it(guest_vcpu_t* vcpu, void* arg) {
+  uint64_t gpa = aim.vmsa_gpa - BEFORE;
+  const uint8_t head[9] = {SEND_COMMAND, 0, 0, 0, 0, sizeof(get_random)};
+
+  (void) arg;
+  while (!atomic_load(&aim.over)) {
+    guest_regs_t regs = {.rax = MACHINE_VTPM_CMD, .rcx = gpa};
+    put(guest_memory(gpa, 9), head, sizeof(head));
+    put(guest_memory(gpa + 9, 1), get_random, sizeof(get_random));
+    uint32_t result = guest_call(vcpu, &regs);
+    if (result == 0)
+      atomic_fetch_add(&aim.answered, 1);
+    else if (result == INVALID_ADDRESS)
+      atomic_fetch_add(&aim.refused, 1);
+    else
+      aim.odd++;
+  }
+  atomic_store(&aim.left, true);
+}
+
+
+static uint64_t peek(uint64_t gpa) {
+  return __atomic_load_n((uint64_t*) guest_memory(gpa, 8), __ATOMIC_RELAXED);
+}
+
+
+static void makes_and_unmakes(guest_vcpu_t* vcpu, void* arg) {
+  uint64_t own = guest_alloc_pages(1);
+  uint64_t pages = guest_alloc_pages(3);
+  uint32_t result;
+
+  (void) arg;
+  (void) tpm_send(vcpu, own, startup, sizeof(startup), &result);
+  aim.vmsa_gpa = pages + PAGE;
+  guest_fill_vmsa(aim.vmsa_gpa);
+  if (guest_start_vcpu(vcpu, 1, aims_at_it, NULL) != 0)
+    aim.odd += 1000;
+  while (aim.made < 200 || atomic_load(&aim.answered) == 0) {
+    guest_regs_t regs = {.rax = MACHINE_CREATE_VCPU,
+                         .rcx = aim.vmsa_gpa,
+                         .rdx = pages + 2 * PAGE,
+                         .r8 = 2};
+    if (guest_call(vcpu, &regs) != 0) {
+      aim.odd++;
+      break;
+    }
+    uint64_t first = peek(aim.vmsa_gpa);
+    for (uint32_t i = 0; i < 2000; i++) {
+      if (peek(aim.vmsa_gpa) != first) {
+        aim.changed++;
+        break;
+      }
+    }
+    aim.made++;
+    uint64_t rcx = aim.vmsa_gpa;
+    if (machine_call(vcpu, MACHINE_DELETE_VCPU, &rcx) != 0)
+      aim.odd++;
+    /* SVME was taken from it: put it back, as a guest does. */
+    uint8_t* efer = guest_memory(aim.vmsa_gpa + 0xD0, 8);
+    const uint8_t svme[2] = {0, 0x10};
+    put(efer, svme, sizeof(svme));
+  }
+  atomic_store(&aim.over, true);
+  while (!atomic_load(&aim.left)) {
+    uint64_t rcx = 1;
+    (void) machine_call(vcpu, MACHINE_QUERY_PROTOCOL, &rcx);
+  }
+  service_stop();
+}
+
+
+static void no_answer_is_written_into_a_vmsa(void** state) {
+  (void) state;
+
+  memset(&aim, 0, sizeof(aim));
+  machine_run(3, &any_guest, makes_and_unmakes, NULL);
+  assert_int_equal(0, aim.odd);
+  assert_int_equal(0, aim.changed);
+  assert_true(aim.made >= 200);
+  print_message("%u VMSAs, %u answers written, %u refused\n", aim.made,
+                atomic_load(&aim.answered), atomic_load(&aim.refused));
+}
+
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_guest_uses_the_tpm),
@@ -461,6 +561,7 @@ int main(void) {
       cmocka_unit_test(keys_are_made_while_others_are_served),
       cmocka_unit_test(a_buffer_that_changes_is_judged_from_the_copy),
       cmocka_unit_test(a_deleted_vcpus_command_ends_unheard),
+      cmocka_unit_test(no_answer_is_written_into_a_vmsa),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
