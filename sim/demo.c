@@ -120,6 +120,15 @@ typedef struct {
   const char* slowest;
 } demo_t;
 
+/* Ctrl-C: what runs ends by it, no other step begins, all is cleared away. */
+static volatile sig_atomic_t is_interrupted;
+
+static void on_interrupt(int number) {
+  (void) number;
+  is_interrupted = 1;
+}
+
+
 /* ---- Steps ---- */
 
 static void step_done(
@@ -179,7 +188,7 @@ static void show_log(const char* name) {
 
 
 static void run_tools(demo_t* demo, const demo_tool_t* tools, size_t count) {
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < count && !is_interrupted; i++) {
     const demo_tool_t* tool = &tools[i];
     double began_ms = demo_now_ms();
     bool is_ok = demo_commands(tool->commands);
@@ -278,7 +287,7 @@ static void run_together(demo_t* demo, json_object* figures) {
   double began_ms = demo_now_ms();
   bool is_ok = queries.us != NULL && queries.fd >= 0;
 
-  for (uint32_t i = 0; i < DEMO_KEYS && is_ok; i++) {
+  for (uint32_t i = 0; i < DEMO_KEYS && is_ok && !is_interrupted; i++) {
     char commands[160];
     FILE* unique = fopen("unique", "w"); /* a template of its own each */
     if (unique != NULL) { /* a size of 8, little-endian, and the bytes */
@@ -429,10 +438,12 @@ static int demo_run(demo_t* demo) {
   demo->steps = json_object_new_array();
   if (evsm_start(demo, "evsm run")) {
     run_tools(demo, first_tools, ARRAY_SIZE(first_tools));
-    run_together(demo, figures);
-    take_residency(demo, figures);
+    if (!is_interrupted)
+      run_together(demo, figures);
+    if (!is_interrupted)
+      take_residency(demo, figures);
     evsm_stop(demo, "evsm ends, state kept");
-    if (evsm_start(demo, "evsm run again")) {
+    if (!is_interrupted && evsm_start(demo, "evsm run again")) {
       run_tools(demo, second_tools, ARRAY_SIZE(second_tools));
       evsm_stop(demo, NULL);
     }
@@ -443,7 +454,9 @@ static int demo_run(demo_t* demo) {
     print_summary(demo, figures);
   json_object_put(figures);
   json_object_put(demo->steps);
-  return demo->failed_count == 0 ? 0 : 1;
+  if (is_interrupted)
+    fprintf(stderr, "evsm demo: interrupted; nothing is left behind\n");
+  return demo->failed_count == 0 && !is_interrupted ? 0 : 1;
 }
 
 
@@ -465,6 +478,12 @@ int demo_main(char** argv) {
             " sudo apt-get install tpm2-tools libtss2-tcti-swtpm0\n");
     return 1;
   }
+  struct sigaction interrupt = {
+      .sa_handler = on_interrupt,
+      .sa_flags = SA_RESTART,
+  };
+  sigaction(SIGINT, &interrupt, NULL);
+  sigaction(SIGTERM, &interrupt, NULL);
   if (!folder_make(&demo))
     return 1;
   if (!demo.is_json)

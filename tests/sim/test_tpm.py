@@ -288,6 +288,15 @@ def the_demo_goes_well():
         check(os.listdir(folder) == [], "it leaves nothing behind")
         out, _ = run_evsm("demo", "--json", env={"TMPDIR": folder})
         check(json.loads(out)["ok"], out)
+        demo = subprocess.Popen(
+            [EVSM, "demo"], stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True,
+            env=dict(os.environ, TMPDIR=folder))
+        time.sleep(0.7)
+        os.killpg(demo.pid, signal.SIGINT)
+        err = demo.communicate(timeout=PATIENCE)[1].decode()
+        check(demo.returncode == 1 and "interrupted" in err, err)
+        check(os.listdir(folder) == [], "nor when it is interrupted")
         _, err = run_evsm("demo", status=1, env={"PATH": folder})
         check("tpm2-tools" in err and err.count("\n") == 1, err)
 

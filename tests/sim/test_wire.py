@@ -124,6 +124,30 @@ def the_control_channel_does_what_its_capabilities_say():
 
 
 @test
+def swtpms_own_tool_speaks_with_it():
+    if not shutil.which("swtpm_ioctl"):
+        return
+    with Evsm() as evsm:
+        for words, want in (
+            ("-c", "0x2cbf"), ("-e", "is 0"), ("-i", ""), ("-g", "0x0"),
+            ("-b 4096", "4087"), ("-l 0", ""), ("-l 7", "outside"),
+            ("-r 0", "0x3d"), ("-h measured", ""), ("-e", "is 1"),
+            ("-r 3", ""), ("-e", "is 0"), ("-C", ""), ("-v", "0xa"),
+            ("--info 1", "0xa"), ("--stop", ""), ("-i", ""), ("-s", ""),
+            ("-i", ""),
+        ):
+            done = subprocess.run(
+                ["swtpm_ioctl", "--tcp", "127.0.0.1:%d" % (evsm.port + 1)]
+                + words.split(" "), capture_output=True, text=True,
+                timeout=PATIENCE)
+            said = done.stdout + done.stderr
+            check(want in said and (want or not said),
+                  "%s: %s" % (words, said))
+        check(code(evsm.tpm(STARTUP)) == 0, "TPM2_Startup")
+        well(evsm)
+
+
+@test
 def init_resets_the_tpm_and_stop_switches_it_off():
     extend = command(0x182, struct.pack(">I", 16) + struct.pack(
         ">I", 9) + bytes.fromhex("40000009" "0000" "00" "0000")
