@@ -188,8 +188,9 @@ parsed_t channel_parse(front_door_t* door, client_t* client) {
   }
 
   /* A body of one byte comes with three more from those who send the whole
-   * union (QEMU). No command is that short, so they are its padding. */
-  if (client->in_size - size < CHANNEL_WORD_SIZE)
+   * union (QEMU). No command is that short, so they are its padding. Behind
+   * any other body they are the next command's first bytes. */
+  if (command->body_size == 1 && client->in_size - size < CHANNEL_WORD_SIZE)
     size = client->in_size;
   client->request_size = size;
   /* A cancel must not wait for what it cancels. */
