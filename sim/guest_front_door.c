@@ -315,11 +315,13 @@ static bool client_receive(front_door_t* door, client_t* client) {
   }
   client->hangs_up = parsed == PARSED_LAST;
   client_set(door, client, CLIENT_SENDING, now_ms() + DOOR_STALL_MS);
-  return true;
+  client_wait(door, client); /* garbage without end waits its turn, too */
+  return false;
 }
 
 
-/* Bounded: a client that sends without end stops at its request's queueing. */
+/* Bounded: a client that sends without end stops at its request's queueing, or
+ * at the wire when there is an answer to what is no request. */
 static void client_step(front_door_t* door, client_t* client) {
   bool goes_on = true;
 
