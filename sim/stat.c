@@ -43,6 +43,15 @@ static const char* text_at(json_object* object, const char* name) {
 }
 
 
+/* json-c aborts when asked for the length of what is no list, and whoever
+ * answers at --control need not be evsm. */
+static size_t length_of(json_object* list) {
+  return json_object_is_type(list, json_type_array)
+             ? json_object_array_length(list)
+             : 0;
+}
+
+
 static void print_spread_head(void) {
   printf("%10s %8s %8s %8s %8s", "count", "p50", "p99", "p99.9", "max");
 }
@@ -63,7 +72,7 @@ static void print_protocols(json_object* stat) {
   printf("\n%-9s %9s %9s  ", "latency", "calls", "rounds");
   print_spread_head();
   printf("\n");
-  for (size_t i = 0; i < json_object_array_length(list); i++) {
+  for (size_t i = 0; i < length_of(list); i++) {
     json_object* one = json_object_array_get_idx(list, i);
     printf("%-9s %9llu %9llu  ", text_at(one, "name"), count_at(one, "calls"),
            count_at(one, "rounds"));
@@ -74,7 +83,7 @@ static void print_protocols(json_object* stat) {
   printf("\n%-9s %9s %9s  ", "residency", "", "sent back");
   print_spread_head();
   printf("\n");
-  for (size_t i = 0; i < json_object_array_length(list); i++) {
+  for (size_t i = 0; i < length_of(list); i++) {
     json_object* one = json_object_array_get_idx(list, i);
     printf("%-9s %9s %9llu  ", text_at(one, "name"), "",
            count_at(one, "incomplete"));
@@ -90,7 +99,7 @@ static void print_cpus(json_object* stat) {
   printf("\n%-9s %9s %9s  ", "CPU", "entries", "halts");
   print_spread_head();
   printf("  %8s %8s %8s %8s\n", "jobs", "preempt", "migrate", "IPIs");
-  for (size_t i = 0; i < json_object_array_length(list); i++) {
+  for (size_t i = 0; i < length_of(list); i++) {
     json_object* one = json_object_array_get_idx(list, i);
     printf("%-9llu %9llu %9llu  ", count_at(one, "cpu"),
            count_at(one, "entries"), count_at(one, "halts"));
@@ -108,7 +117,7 @@ static void print_clients(json_object* stat) {
 
   printf("\n%-9s %9s %9s %9s %9s %9s\n", "clients", "now", "at once", "limit",
          "ever", "requests");
-  for (size_t i = 0; i < json_object_array_length(doors); i++) {
+  for (size_t i = 0; i < length_of(doors); i++) {
     json_object* one = json_object_array_get_idx(doors, i);
     printf("%-9s %9llu %9llu %9llu %9llu %9llu\n", text_at(one, "name"),
            count_at(one, "now"), count_at(one, "at_once"),
