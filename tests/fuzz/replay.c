@@ -9,6 +9,7 @@
  * begin from nothing. That nothing bad happens is for the sanitizers to say.
  */
 #include <dirent.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define INPUTS_MAX 4096u
 
 typedef struct {
+  char name[64];
   uint8_t* data;
   size_t size; /* bytes */
 } input_t;
@@ -27,6 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 static input_t inputs[INPUTS_MAX];
 static size_t input_count;
 static uint64_t seed = 1;
+static const char* fed = ""; /* what stopped us, when it does */
+static size_t fed_size;      /* bytes */
 
 /* Splitmix64: any generator does, as long as it is ours and fixed. */
 static uint64_t next_random(void) {
@@ -46,6 +50,7 @@ static void feed(const uint8_t* data, size_t size) {
     exit(1);
   if (size > 0)
     memcpy(copy, data, size);
+  fed_size = size;
   LLVMFuzzerTestOneInput(copy, size);
   free(copy);
 }
@@ -66,6 +71,7 @@ static void load(const char* folder, const char* name) {
   uint8_t* data = malloc(INPUT_SIZE_MAX);
   if (data == NULL)
     exit(1);
+  snprintf(inputs[input_count].name, sizeof(inputs->name), "%s", name);
   inputs[input_count].data = data;
   inputs[input_count].size = fread(data, 1, INPUT_SIZE_MAX, file);
   input_count++;
@@ -89,6 +95,7 @@ static void load_folder(const char* folder) {
 static void feed_cut(const input_t* input) {
   size_t step = input->size / 64 + 1;
 
+  fed = input->name;
   for (size_t size = 0; size < input->size; size += step)
     feed(input->data, size);
   feed(input->data, input->size);
@@ -106,6 +113,7 @@ static void feed_derived(void) {
     const input_t* base = &inputs[next_random() % input_count];
     memcpy(data, base->data, base->size);
     size = base->size;
+    fed = base->name;
   }
 
   uint64_t changes = next_random() % 8;
@@ -117,12 +125,25 @@ static void feed_derived(void) {
 }
 
 
+/* A failed ASSERT aborts: say by which input. */
+static void say_what(void) {
+  fprintf(stderr, "the input: %zu bytes, from %s\n", fed_size, fed);
+}
+
+
+static void on_abort(int number) {
+  say_what();
+  signal(number, SIG_DFL);
+}
+
+
 int main(int argc, char** argv) {
   if (argc != 3) {
     fprintf(stderr, "use: %s ROUNDS CORPUS\n", argv[0]);
     return 2;
   }
 
+  signal(SIGABRT, on_abort);
   load_folder(argv[2]);
   for (size_t i = 0; i < input_count; i++)
     feed_cut(&inputs[i]);
