@@ -39,12 +39,14 @@
 
 struct guest_vcpu_s {
   uint32_t index;
-  uint64_t vmsa_gpa;
   uint64_t caa_gpa;
   guest_main_cb main;
   void* arg;
 
-  /* the host's: may it run, does an interrupt wait for it, its lies */
+  /* the host's: where it runs from, may it run, does an interrupt wait for it,
+   * its lies. Its CPU may look at any time, so what is above is touched only
+   * once the VMSA has been taken: the host sets it before. */
+  _Atomic uint64_t vmsa_gpa;
   _Atomic bool is_started;
   _Atomic bool is_refused;
   _Atomic bool is_wanted;
@@ -69,8 +71,8 @@ uint32_t platform_cpu_of_apic_id(uint32_t apic_id) {
 }
 
 
-static vmsa_wire_t* guest_vmsa(const guest_vcpu_t* vcpu) {
-  return platform_memory(vcpu->vmsa_gpa, sizeof(vmsa_wire_t));
+static vmsa_wire_t* guest_vmsa(uint64_t vmsa_gpa) {
+  return platform_memory(vmsa_gpa, sizeof(vmsa_wire_t));
 }
 
 
@@ -118,9 +120,10 @@ platform_exit_t platform_guest_enter(uint32_t cpu, uint64_t vmsa_gpa) {
   guest_vcpu_t* vcpu = &guests[cpu];
   /* Acquire: what guest_host_start() said. */
   if (!atomic_load(&vcpu->is_started) || atomic_load(&vcpu->is_refused) ||
-      vcpu->vmsa_gpa != vmsa_gpa)
+      atomic_load(&vcpu->vmsa_gpa) != vmsa_gpa)
     return PLATFORM_EXIT_ABSENT;
-  uint64_t efer = __atomic_load_n(&guest_vmsa(vcpu)->efer, __ATOMIC_RELAXED);
+  uint64_t efer =
+      __atomic_load_n(&guest_vmsa(vmsa_gpa)->efer, __ATOMIC_RELAXED);
   if ((efer & VMSA_EFER_SVME) == 0 || !platform_vmsa_take(vmsa_gpa)) {
     atomic_store(&vcpu->is_wanted, false);
     return PLATFORM_EXIT_ABSENT;
@@ -172,10 +175,10 @@ void guest_host_start(uint32_t index,
     vcpu->has_context = false;
   }
   vcpu->index = index;
-  vcpu->vmsa_gpa = vmsa_gpa;
   vcpu->caa_gpa = caa_gpa;
   vcpu->main = main;
   vcpu->arg = arg;
+  atomic_store(&vcpu->vmsa_gpa, vmsa_gpa);
   atomic_store(&vcpu->is_wanted, true);
   atomic_store(&vcpu->is_started, true);
   if (uvx_cpu_loop(index) != NULL)
@@ -195,6 +198,8 @@ void guest_boot(guest_main_cb main, void* arg) {
     int err = platform_memory_init(PLATFORM_MEMORY_SIZE_DEFAULT);
     ASSERT(err == 0);
   }
+  for (uint32_t i = 0; i < CPUS_MAX; i++) /* of the machine before */
+    atomic_store(&guests[i].is_started, false);
   atomic_store(&guest_next_page, GUEST_PAGES_GPA);
   guest_fill_vmsa(new.vmsa_gpa);
   vcpu_t* boot = vcpu_boot(&new, GUEST_SEV_FEATURES);
@@ -271,7 +276,7 @@ void guest_set_calling_area(guest_vcpu_t* vcpu, uint64_t caa_gpa) {
 static void guest_exit_with(guest_vcpu_t* vcpu,
                             guest_regs_t* regs,
                             uint64_t exit_code) {
-  vmsa_wire_t* vmsa = guest_vmsa(vcpu);
+  vmsa_wire_t* vmsa = guest_vmsa(atomic_load(&vcpu->vmsa_gpa));
 
   __atomic_store_n(&vmsa->rax, regs->rax, __ATOMIC_RELAXED);
   __atomic_store_n(&vmsa->rcx, regs->rcx, __ATOMIC_RELAXED);
