@@ -144,7 +144,7 @@ static void put_tpm(json_object* to) {
   put_count(tpm, "memory_used", memory.used);
   put_count(tpm, "memory_used_max", memory.peak);
   put_count(tpm, "memory_size", memory.size);
-  put_count(tpm, "state_writes", counters.state->store_count);
+  put_count(tpm, "state_writes", atomic_load(&counters.state->store_count));
   json_object_object_add(to, "tpm", tpm);
 }
 

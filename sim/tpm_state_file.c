@@ -145,7 +145,7 @@ static int state_store(tpm_state_file_t* file, const void* state, size_t size) {
   }
   memcpy(file->state, state, size);
   file->state_size = size;
-  file->store_count++;
+  atomic_fetch_add(&file->store_count, 1);
   return 0;
 }
 

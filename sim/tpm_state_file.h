@@ -42,9 +42,9 @@ typedef struct tpm_state_file_s {
   char path_new[1024];
   int lock_fd;
   int directory_fd;
-  uint8_t* state;    /* as last loaded or stored: secret */
-  size_t state_size; /* bytes; 0: none yet */
-  uint64_t store_count;
+  uint8_t* state;               /* as last loaded or stored: secret */
+  size_t state_size;            /* bytes; 0: none yet */
+  _Atomic uint64_t store_count; /* read for evsm stat */
 
   pthread_t thread;
   sem_t work;
