@@ -45,6 +45,15 @@ uint64_t arch_clock_coarse_ns(void);
  */
 uint64_t arch_stamp(void);
 
+/*
+ * How long the host has kept this CPU from running when it would have run,
+ * since a moment in the past; always 0 where the host doesn't tell. What it
+ * took in a span is the difference.
+ *
+ * Context:  [loop], on a CPU.
+ */
+uint64_t arch_stolen_ns(void);
+
 /* ---- This CPU ---- */
 
 /*

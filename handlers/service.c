@@ -143,6 +143,10 @@ static void service_help(uint32_t cpu, uvx_job_t* job) {
   service_entry_t* entry = &service_loops[cpu].entry;
   uvx_ran_t ran = UVX_RAN_NOTHING;
 
+  if (!entry->is_long) {
+    entry->is_long = true;
+    service_stats_watch(cpu);
+  }
   if (job != NULL)
     ran = uvx_job_run(job, entry->deadline_ns);
   if (ran == UVX_RAN_NOTHING)
@@ -157,12 +161,14 @@ static void service_help(uint32_t cpu, uvx_job_t* job) {
 
 
 /* Steps 6 and 7. No timer: an event, or a guest's interrupt, ends it. */
-static void service_idle(bool more) {
+static void service_idle(uint32_t cpu, bool more) {
   core_vcpu_bury();
   if (more || vcpu_any_gone())
     return;
-  if (uvx_job_run(NULL, ARCH_FOREVER) == UVX_RAN_NOTHING)
+  if (uvx_job_run(NULL, ARCH_FOREVER) == UVX_RAN_NOTHING) {
     uvx_cpu_halt(ARCH_FOREVER);
+    service_stats_watch(cpu);
+  }
 }
 
 
@@ -219,7 +225,7 @@ bool service_step(uint32_t cpu) {
   else if (next == SERVICE_HELP)
     service_help(cpu, job);
   else
-    service_idle(more);
+    service_idle(cpu, more);
   return true;
 }
 

@@ -55,7 +55,7 @@ void service_stop(void);
 #define SERVICE_KIND_VTPM 2u
 #define SERVICE_KIND_OTHER 3u
 
-/* What a CPU was doing when an entry's time was over. */
+/* What a CPU did for the longest part of an entry past its budget. */
 typedef enum {
   SERVICE_DOING_NOTHING, /* 0 */
   SERVICE_DOING_EVENTS,  /* callbacks of the loop */
@@ -78,11 +78,14 @@ typedef struct service_stats_s {
   uint64_t entries;         /* how often guests came to ask */
   uint64_t halts;           /* and to wait for an interrupt */
   hist_summary_t residency; /* of each entry, as all protocols together */
-  hist_summary_t overrun;   /* by how much those past their deadline were */
-  uint64_t overruns[SERVICE_DOING_COUNT]; /* and what was done then */
+  hist_summary_t
+      held; /* less what the host took of the CPU, if past the budget */
+  hist_summary_t overrun; /* by how much those held past the budget were */
+  uint64_t overruns[SERVICE_DOING_COUNT]; /* and what took longest */
 
   /* the worst entry */
   uint64_t worst_ns;
+  uint64_t worst_stolen_ns; /* of these the host took the CPU */
   uint32_t worst_protocol;
   uint32_t worst_call;
   service_doing_t worst_doing; /* what took longest in it */

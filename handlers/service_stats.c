@@ -24,10 +24,13 @@ typedef struct service_cpu_s {
   _Atomic uint64_t overruns[SERVICE_DOING_COUNT];
   _Atomic uint64_t worst_ns;
   _Atomic uint64_t worst_what; /* protocol << 32 | call */
+  _Atomic uint64_t worst_stolen_ns;
   _Atomic uint64_t worst_doing_ns;
   _Atomic uint32_t worst_doing;
   hist_t residency;
+  hist_t held;
   hist_t overrun;
+  uint64_t stolen_ns; /* of the CPU by the host, as last seen */
   service_kind_t kinds[SERVICE_KINDS];
 } service_cpu_t;
 
@@ -66,11 +69,29 @@ void service_stats_part(service_entry_t* entry, service_doing_t doing) {
   uint64_t took_ns = now_ns - entry->mark_ns;
 
   entry->mark_ns = now_ns;
-  entry->doing_last = doing;
   if (took_ns >= entry->doing_longest_ns) {
     entry->doing_longest_ns = took_ns;
     entry->doing_longest = doing;
   }
+}
+
+
+void service_stats_watch(uint32_t cpu) {
+  ASSERT(cpu < CPUS_MAX);
+  service_cpus[cpu].stolen_ns = arch_stolen_ns();
+}
+
+
+/* Of an entry past its budget: what the host took since it began to help. If
+ * it never did, since this CPU last halted, which may be a little more. */
+static uint64_t service_stolen(service_cpu_t* c, uint64_t took_ns) {
+  uint64_t before_ns = c->stolen_ns;
+
+  c->stolen_ns = arch_stolen_ns();
+  if (c->stolen_ns <= before_ns)
+    return 0;
+  uint64_t stolen_ns = c->stolen_ns - before_ns;
+  return stolen_ns < took_ns ? stolen_ns : took_ns;
 }
 
 
@@ -83,6 +104,9 @@ void service_stats_entry(uint32_t cpu,
   service_cpu_t* c = &service_cpus[cpu];
   service_kind_t* kind = &c->kinds[service_kind(entry->protocol)];
   uint64_t took_ns = now_ns - entry->began_ns;
+  uint64_t stolen_ns =
+      now_ns > entry->deadline_ns ? service_stolen(c, took_ns) : 0;
+  uint64_t held_ns = took_ns - stolen_ns;
 
   service_add(&c->entries);
   service_add(&kind->rounds);
@@ -90,14 +114,16 @@ void service_stats_entry(uint32_t cpu,
     service_add(&kind->incomplete);
   hist_add(&c->residency, took_ns);
   hist_add(&kind->residency, took_ns);
-  if (now_ns > entry->deadline_ns) {
-    hist_add(&c->overrun, now_ns - entry->deadline_ns);
-    service_add(&c->overruns[entry->doing_last]);
-    trace_budget_overrun((uint64_t) entry->doing_last, took_ns,
+  hist_add(&c->held, held_ns);
+  if (held_ns > service_stats_budget_ns) {
+    hist_add(&c->overrun, held_ns - service_stats_budget_ns);
+    service_add(&c->overruns[entry->doing_longest]);
+    trace_budget_overrun((uint64_t) entry->doing_longest, held_ns,
                          service_stats_budget_ns);
   }
   if (took_ns > service_get(&c->worst_ns)) {
     service_set(&c->worst_ns, took_ns);
+    service_set(&c->worst_stolen_ns, stolen_ns);
     service_set(&c->worst_what, (uint64_t) entry->protocol << 32 | entry->call);
     service_set(&c->worst_doing_ns, entry->doing_longest_ns);
     atomic_store_explicit(&c->worst_doing, (uint32_t) entry->doing_longest,
@@ -158,6 +184,7 @@ static void service_counts_add(uint32_t cpu, service_stats_t* out) {
     out->worst_ns = service_get(&c->worst_ns);
     out->worst_protocol = (uint32_t) (service_get(&c->worst_what) >> 32);
     out->worst_call = (uint32_t) service_get(&c->worst_what);
+    out->worst_stolen_ns = service_get(&c->worst_stolen_ns);
     out->worst_doing_ns = service_get(&c->worst_doing_ns);
     out->worst_doing = (service_doing_t) atomic_load_explicit(
         &c->worst_doing, memory_order_relaxed);
@@ -188,6 +215,7 @@ void service_stats(uint32_t cpu, service_stats_t* out) {
     service_counts_add(i, out);
   service_hist(first, last, offsetof(service_cpu_t, residency),
                &out->residency);
+  service_hist(first, last, offsetof(service_cpu_t, held), &out->held);
   service_hist(first, last, offsetof(service_cpu_t, overrun), &out->overrun);
   for (uint32_t i = 0; i < SERVICE_KINDS; i++) {
     size_t kind = offsetof(service_cpu_t, kinds) + i * sizeof(service_kind_t);

@@ -14,9 +14,9 @@ typedef struct service_entry_s {
   uint64_t deadline_ns;
   uint32_t protocol; /* what was asked */
   uint32_t call;
+  bool is_long; /* it has begun to help a job */
 
   /* its parts */
-  service_doing_t doing_last;
   service_doing_t doing_longest;
   uint64_t doing_longest_ns;
   uint64_t mark_ns; /* where the part began that is going on */
@@ -31,5 +31,12 @@ void service_stats_entry(uint32_t cpu,
                          bool answered);
 void service_stats_call(uint32_t cpu, const dispatch_done_t* done);
 void service_stats_halt(uint32_t cpu);
+
+/*
+ * Note what the host has taken of this CPU so far. It costs a system call on
+ * some machines, so it is asked where time is plenty: after a halt, and before
+ * an entry begins to help a job.
+ */
+void service_stats_watch(uint32_t cpu);
 
 #endif /* EVSM_HANDLERS_SERVICE_STATS_H */

@@ -69,6 +69,7 @@ static void put_worst(json_object* to, const service_stats_t* stats) {
   json_object* overruns = json_object_new_object();
 
   put_us(worst, "us", stats->worst_ns);
+  put_us(worst, "stolen_us", stats->worst_stolen_ns);
   put_count(worst, "protocol", stats->worst_protocol);
   put_count(worst, "call", stats->worst_call);
   json_object_object_add(
@@ -127,6 +128,7 @@ static void put_cpus(json_object* to, uint32_t cpu_count) {
     put_count(one, "entries", stats.entries);
     put_count(one, "halts", stats.halts);
     put_spread(one, "residency_us", &stats.residency);
+    put_spread(one, "held_us", &stats.held);
     put_runtime(one, cpu);
     json_object_array_add(list, one);
   }
@@ -162,6 +164,7 @@ json_object* counters_json(front_door_t* door) {
   put_count(json, "entries", stats.entries);
   put_count(json, "halts", stats.halts);
   put_spread(json, "residency_us", &stats.residency);
+  put_spread(json, "held_us", &stats.held);
   put_spread(json, "overrun_us", &stats.overrun);
   put_worst(json, &stats);
   put_protocols(json, &stats);

@@ -58,6 +58,8 @@ typedef struct {
   _Atomic pid_t tid; /* 0 while the CPU is off */
   timer_t timer;
   uint32_t index;
+  uint64_t boot_ns;  /* when the thread began to count as this CPU */
+  uint64_t slept_ns; /* in arch_wait(), never beyond its deadline */
 } cpu_t;
 
 static cpu_t cpus[CPUS_MAX];
@@ -231,14 +233,34 @@ bool arch_wait(arch_waiter_t* waiter, uint64_t deadline_ns) {
   ASSERT(sim_here_blocked());
 
   sigset_t set;
+  uint64_t began_ns = arch_clock_ns();
   cpu_signals(&set);
   if (deadline_ns == ARCH_FOREVER) {
     sigwaitinfo(&set, NULL);
-    return true;
+  } else {
+    struct timespec left = cpu_until(deadline_ns);
+    sigtimedwait(&set, NULL, &left);
   }
-  struct timespec left = cpu_until(deadline_ns);
-  sigtimedwait(&set, NULL, &left);
+
+  uint64_t until_ns = arch_clock_ns();
+  if (until_ns > deadline_ns)
+    until_ns = deadline_ns; /* the rest is the host's delay */
+  if (until_ns > began_ns)
+    cpus[waiter->cpu].slept_ns += until_ns - began_ns;
   return true;
+}
+
+
+/* What is neither computing nor sleeping is waiting for a core of the host. */
+uint64_t arch_stolen_ns(void) {
+  const cpu_t* cpu = &cpus[sim_here_cpu()];
+  struct timespec ran;
+
+  ASSERT(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ran) == 0);
+  uint64_t used_ns = (uint64_t) ran.tv_sec * 1000000000u +
+                     (uint64_t) ran.tv_nsec + cpu->slept_ns;
+  uint64_t lived_ns = arch_clock_ns() - cpu->boot_ns;
+  return lived_ns > used_ns ? lived_ns - used_ns : 0;
 }
 
 
@@ -315,6 +337,8 @@ static int cpu_boot(cpu_t* cpu) {
   struct sigevent event;
 
   sim_here_cpu_set(cpu->index);
+  cpu->boot_ns = arch_clock_ns();
+  cpu->slept_ns = 0;
   prctl(PR_SET_TIMERSLACK, 1); /* ns; the default is 50 us */
   pid_t tid = (pid_t) syscall(SYS_gettid);
   memset(&event, 0, sizeof(event));

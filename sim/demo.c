@@ -328,13 +328,13 @@ static void take_residency(demo_t* demo, json_object* figures) {
   int fd = control_connect("evsm demo", demo->control);
   json_object* request = json_tokener_parse("{\"do\":\"stat\"}");
   json_object* stat = fd < 0 ? NULL : control_ask("evsm demo", fd, request);
-  json_object* residency = NULL;
-  json_object* budget = NULL;
+  static const char* const names[] = {"residency_us", "held_us", "budget_us"};
 
-  if (json_object_object_get_ex(stat, "residency_us", &residency))
-    json_object_object_add(figures, "residency_us", json_object_get(residency));
-  if (json_object_object_get_ex(stat, "budget_us", &budget))
-    json_object_object_add(figures, "budget_us", json_object_get(budget));
+  for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+    json_object* one = NULL;
+    if (json_object_object_get_ex(stat, names[i], &one))
+      json_object_object_add(figures, names[i], json_object_get(one));
+  }
   json_object_put(stat);
   json_object_put(request);
   if (fd >= 0)
@@ -347,8 +347,18 @@ static double figure(json_object* figures, const char* name) {
 }
 
 
+static void print_spread(const char* title,
+                         json_object* figures,
+                         const char* name) {
+  json_object* spread = json_object_object_get(figures, name);
+
+  printf("%-39s p50 %.1f   p99 %.1f   p99.9 %.1f   max %.1f\n", title,
+         figure(spread, "p50"), figure(spread, "p99"), figure(spread, "p99_9"),
+         figure(spread, "max"));
+}
+
+
 static void print_summary(const demo_t* demo, json_object* figures) {
-  json_object* residency = json_object_object_get(figures, "residency_us");
   size_t count = json_object_array_length(demo->steps);
 
   printf(
@@ -357,13 +367,10 @@ static void print_summary(const demo_t* demo, json_object* figures) {
       " vCPUs. Slowest: %s,"
       " %.0f ms.\n",
       count, demo->failed_count, demo->slowest, demo->slowest_ms);
-  if (residency != NULL)
-    printf(
-        "\nHow long one entry held a vCPU (us):   p50 %.1f   p99.9 %.1f  "
-        " max %.1f\n                             budget: %.0f, plus one"
-        " interrupt latency of the host\n",
-        figure(residency, "p50"), figure(residency, "p99_9"),
-        figure(residency, "max"), figure(figures, "budget_us"));
+  printf("\nHow long one entry kept a vCPU, in us; the budget is %.0f\n",
+         figure(figures, "budget_us"));
+  print_spread("  away from its guest", figures, "residency_us");
+  print_spread("  less what Linux gave to others", figures, "held_us");
   if (figure(figures, "queries") > 0)
     printf(
         "SVSM queries while RSA keys were made: p50 %.1f   p99 %.1f   p99.9"

@@ -19,9 +19,11 @@ static const char help[] =
     "  --json          print JSON instead of tables\n"
     "  --help          print this\n"
     "\n"
-    "residency  how long one entry into the firmware held the vCPU; the "
-    "budget\n"
-    "           (evsm run --budget-us) bounds it\n"
+    "residency  how long the vCPU was away for one entry into the firmware\n"
+    "held       the same, less what Linux gave to other threads meanwhile: "
+    "what\n"
+    "           the firmware itself took. The budget (evsm run --budget-us)\n"
+    "           bounds it, plus one interrupt latency\n"
     "latency    how long a call took, from its first arrival to its answer\n"
     "rounds     entries the calls took: a call that outlasts the budget\n"
     "           is sent back INCOMPLETE and comes again\n"
@@ -90,20 +92,25 @@ static void print_protocols(json_object* stat) {
     print_spread(one, "residency_us");
     printf("\n");
   }
+  printf("%-29s  ", "all");
+  print_spread(stat, "residency_us");
+  printf("\n%-29s  ", "held");
+  print_spread(stat, "held_us");
+  printf("\n");
 }
 
 
 static void print_cpus(json_object* stat) {
   json_object* list = json_object_object_get(stat, "cpus");
 
-  printf("\n%-9s %9s %9s  ", "CPU", "entries", "halts");
+  printf("\n%-9s %9s %9s  ", "CPU, held", "entries", "halts");
   print_spread_head();
   printf("  %8s %8s %8s %8s\n", "jobs", "preempt", "migrate", "IPIs");
   for (size_t i = 0; i < length_of(list); i++) {
     json_object* one = json_object_array_get_idx(list, i);
     printf("%-9llu %9llu %9llu  ", count_at(one, "cpu"),
            count_at(one, "entries"), count_at(one, "halts"));
-    print_spread(one, "residency_us");
+    print_spread(one, "held_us");
     printf("  %8llu %8llu %8llu %8llu\n", count_at(one, "jobs"),
            count_at(one, "preemptions"), count_at(one, "migrations"),
            count_at(one, "ipis"));
@@ -141,14 +148,15 @@ static void print_stat(json_object* stat) {
   print_cpus(stat);
   print_clients(stat);
   printf(
-      "\nlongest entry: %.1f us, protocol %llu call %llu, most of it in"
-      " %s (%.1f us)\n",
-      number_at(worst, "us"), count_at(worst, "protocol"),
-      count_at(worst, "call"), text_at(worst, "doing"),
-      number_at(worst, "doing_us"));
-  printf("entries past the budget: %llu, by %.1f us (p99), %.1f us (max)\n",
-         count_at(overrun, "count"), number_at(overrun, "p99"),
-         number_at(overrun, "max"));
+      "\nlongest entry: %.1f us, of which Linux took %.1f; protocol %llu call"
+      " %llu, most of it in %s (%.1f us)\n",
+      number_at(worst, "us"), number_at(worst, "stolen_us"),
+      count_at(worst, "protocol"), count_at(worst, "call"),
+      text_at(worst, "doing"), number_at(worst, "doing_us"));
+  printf(
+      "held past the budget: %llu entries, by %.1f us (p99), %.1f us (max)\n",
+      count_at(overrun, "count"), number_at(overrun, "p99"),
+      number_at(overrun, "max"));
   printf(
       "TPM memory: %llu bytes in use, %llu at most, of %llu; state %s,"
       " written %llu times\n",

@@ -256,6 +256,12 @@ _Noreturn void base_panic(const char* file, int line, const char* what) {
 
 /* ---- What only CPUs have, and nobody asks for here ---- */
 
+uint64_t arch_stolen_ns(void) {
+  ASSERT(false);
+  return 0;
+}
+
+
 void arch_timer_arm(uint64_t deadline_ns) {
   (void) deadline_ns;
   ASSERT(false);

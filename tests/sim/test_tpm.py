@@ -243,6 +243,8 @@ def four_clients_at_once_see_no_error_and_none_starves():
         print("  residency, us: %s; before: max %.1f"
               % (json.dumps(stat["residency_us"]),
                  before["residency_us"]["max"]))
+        print("  held, less what Linux took, us: %s"
+              % json.dumps(stat["held_us"]))
         print("  past the budget of %d us: %s, %s" % (
             stat["budget_us"], json.dumps(stat["overrun_us"]),
             json.dumps(stat["overruns_while"])))
