@@ -275,6 +275,9 @@ void tpm_terminate(void) {
   tpm.response = NULL;
   tpm.response_room = 0;
   ct_wipe(tpm.command, sizeof(tpm.command));
+  /* Where libtpms failed it left its blocks behind: a damaged state, say. */
+  if (tpm_platform_has_failed())
+    libc_arena_wipe();
   leave();
 }
 

@@ -10,9 +10,11 @@
  * needs a stack of 64 KiB.
  *
  * Trust: commands are the guest's and are judged by libtpms, which has had
- * its own copy; state blobs may come from a hostile disk, and libtpms checks
- * their form. What is secret: commands (they hold passwords), responses and
- * state blobs. Nothing here logs.
+ * its own copy. State blobs are believed: libtpms checks their form, but a
+ * forged one that it accepts (a hash algorithm that is none) makes it follow a
+ * null pointer in a later command. So whoever keeps them must tell a forged
+ * one from its own. What is secret: commands (they hold passwords), responses
+ * and state blobs. Nothing here logs.
  *
  * Not here: who may send commands, when, and what happens to long ones
  * (handlers/vtpm*.c); where state is kept (handlers/tpm_state.h).

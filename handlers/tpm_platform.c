@@ -269,6 +269,7 @@ static struct {
   unsigned char* request;
   uint32_t* response_size;
   unsigned char** response;
+  bool has_failed;
 } way_out;
 
 
@@ -307,10 +308,19 @@ __attribute__((noinline)) bool tpm_platform_guard(void (*call)(void* arg),
 }
 
 
+bool tpm_platform_has_failed(void) {
+  bool has_failed = way_out.has_failed;
+
+  way_out.has_failed = false;
+  return has_failed;
+}
+
+
 /* Called by libtpms alone, so that only its own frames are jumped over. Where
  * there is no way out, libtpms has failed in a call that can't fail. */
 _Noreturn void _plat__Fail(void) {
   ASSERT(way_out.armed);
+  way_out.has_failed = true;
   __builtin_longjmp(way_out.place, 1);
 }
 

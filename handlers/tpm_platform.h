@@ -29,4 +29,8 @@ void tpm_platform_clock_hold(bool hold);
  */
 bool tpm_platform_guard(void (*call)(void* arg), void* arg);
 
+/* Whether libtpms has failed, here or in a command, since this was asked last:
+ * then the arena may hold what nobody will give back. Context: [job]. */
+bool tpm_platform_has_failed(void);
+
 #endif /* EVSM_HANDLERS_TPM_PLATFORM_H */
