@@ -316,7 +316,10 @@ int EVP_PKEY_verify(EVP_PKEY_CTX* ctx,
 
   if (ctx->operation != OPERATION_VERIFY)
     return -1;
-  if (size > sizeof(em) || sig_size != size)
+  /* OpenSSL's own judgement: only PKCS #1 v1.5 insists on leading zeros. */
+  if (ctx->padding == RSA_PKCS1_PADDING && sig_size != size)
+    return 0;
+  if (size > sizeof(em) || sig_size > size)
     return 0;
   if (!rsa_public(rsa, em, sig, sig_size))
     return 0;

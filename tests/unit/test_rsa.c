@@ -122,22 +122,32 @@ static int sign(const pair_t* pair,
 
 
 /* Both sides' verdict, which is the same. */
-static bool verifies(const pair_t* pair,
-                     const scheme_t* scheme,
-                     const uint8_t* sig,
-                     const uint8_t* digest,
-                     size_t digest_size) {
+static bool verifies_sized(const pair_t* pair,
+                           const scheme_t* scheme,
+                           const uint8_t* sig,
+                           size_t sig_size,
+                           const uint8_t* digest,
+                           size_t digest_size) {
   bool verdict[2];
 
   for (int ours = 0; ours < 2; ours++) {
     EVP_PKEY_CTX* ctx = signer(pair, ours, scheme, true);
 
-    verdict[ours] = SIDE(ours, EVP_PKEY_verify)(ctx, sig, pair->size, digest,
+    verdict[ours] = SIDE(ours, EVP_PKEY_verify)(ctx, sig, sig_size, digest,
                                                 digest_size) == 1;
     SIDE(ours, EVP_PKEY_CTX_free)(ctx);
   }
   assert_int_equal(verdict[0], verdict[1]);
   return verdict[1];
+}
+
+
+static bool verifies(const pair_t* pair,
+                     const scheme_t* scheme,
+                     const uint8_t* sig,
+                     const uint8_t* digest,
+                     size_t digest_size) {
+  return verifies_sized(pair, scheme, sig, pair->size, digest, digest_size);
 }
 
 
@@ -222,6 +232,32 @@ static void salt_sizes_are_judged_alike(void** state) {
 
       (void) verifies(&pair, &with, sig, digest, 32);
     }
+  }
+  pair_free(pair);
+}
+
+
+/* A signature whose first byte is 0 is the same number without it; one with a
+ * 0 before it is too, and one that lost its last byte is another. */
+static void signature_sizes_are_judged_alike(void** state) {
+  (void) state;
+  pair_t pair = pair_new(520, 65537);
+  static const int paddings[] = {RSA_PKCS1_PADDING, RSA_PKCS1_PSS_PADDING};
+
+  for (size_t i = 0; i < ARRAY_SIZE(paddings); i++) {
+    scheme_t scheme = {.padding = paddings[i], .md = "sha1"};
+    uint8_t sig[1 + SIZE_MAX_BYTES] = {0};
+    uint8_t digest[20] = {0};
+
+    do { /* 256 turns are expected */
+      peer_bytes(digest, sizeof(digest));
+      assert_int_equal(sign(&pair, true, &scheme, sig + 1, digest, 20), 1);
+    } while (sig[1] != 0);
+    for (size_t cut = 0; cut < 3; cut++) {
+      for (size_t end = pair.size - 1; end <= pair.size + 2; end++)
+        (void) verifies_sized(&pair, &scheme, sig + cut, end - cut, digest, 20);
+    }
+    (void) verifies_sized(&pair, &scheme, sig, 0, digest, 20);
   }
   pair_free(pair);
 }
@@ -592,6 +628,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(signatures_cross),
       cmocka_unit_test(salt_sizes_are_judged_alike),
+      cmocka_unit_test(signature_sizes_are_judged_alike),
       cmocka_unit_test(messages_cross),
       cmocka_unit_test(the_longest_messages_fit),
       cmocka_unit_test(raw_blocks_are_judged_alike),
