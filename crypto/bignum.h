@@ -216,7 +216,8 @@ void bignum_mont_power_public(limb_t* r,
  *
  * Returns:  true, or false when there is no inverse; r is unspecified then.
  *           Which of the two shows, as does whether m is even, how many limbs
- *           a has, and, when that is one or m is even, whether a is even.
+ *           a has, and, when that is one of several or m is even, whether a
+ *           is even.
  * Memory:   a, m and r have n limbs; the top limb of m is not 0; r is neither.
  */
 bool bignum_inverse(

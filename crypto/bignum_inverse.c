@@ -167,7 +167,8 @@ bool bignum_inverse(limb_t* r,
   if (a_count == 0)
     return false;
 
-  if ((m[0] & 1) == 1 && (a_count > 1 || (a[0] & 1) == 0))
+  /* With an m of one limb, dividing by a first would gain nothing. */
+  if ((m[0] & 1) == 1 && (n == 1 || a_count > 1 || (a[0] & 1) == 0))
     return inverse_odd(r, a, m, n, s);
   if ((a[0] & 1) == 0)
     return false; /* both are even */

@@ -146,6 +146,15 @@ static void inverses_tell_nothing(void** state) {
     if (found)
       assert_true(bignum_less(r, m, n) != 0);
   }
+
+  /* Of one limb too: a prime less 1, modulo a public exponent. */
+  m[0] = 0xffffffffffffffc5u; /* the largest prime of 64 bits */
+  a[0] = 0x1234567890abcdefu;
+  secret(a, sizeof(limb_t));
+  a[0] = (a[0] & ~(limb_t) 0 >> 2) | (limb_t) 1 << 63;
+  bool found = bignum_inverse(r, a, m, 1, &scratch);
+  known(&found, sizeof(found));
+  assert_true(found);
 }
 
 
