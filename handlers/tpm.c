@@ -310,7 +310,8 @@ static int process(uint32_t size, uint8_t* response, uint32_t* response_size) {
   ASSERT(got <= tpm.response_room);
   ASSERT(got <= TPM_RESPONSE_SIZE_MAX);
   memcpy(response, tpm.response, got);
-  ct_wipe(tpm.response, got);
+  /* All of it: what a command had begun to answer before it failed, too. */
+  ct_wipe(tpm.response, tpm.response_room);
   *response_size = got;
   return 0;
 }

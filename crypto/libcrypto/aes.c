@@ -180,6 +180,8 @@ static void portable(const unsigned char* in,
   memcpy(out, w, sizeof(w));
   ct_wipe(comp, sizeof(comp));
   ct_wipe(wide, sizeof(wide));
+  ct_wipe(q, sizeof(q)); /* the block, which may be a key stream's */
+  ct_wipe(w, sizeof(w));
 }
 
 

@@ -173,13 +173,15 @@ int EC_POINTs_mul(const EC_GROUP* group,
 
   if (curve->order_n == 0 || num + (n != NULL) > EC_TERMS_MAX)
     return 0;
+  for (size_t i = 0; i < num; i++) {
+    if (p[i] == NULL || m[i] == NULL)
+      return 0;
+  }
   if (n != NULL) {
     scalar_reduce(curve, scalars[0], n);
     terms[count++] = (ec_term_t){scalars[0], &curve->generator};
   }
   for (size_t i = 0; i < num; i++) {
-    if (p[i] == NULL || m[i] == NULL)
-      return 0;
     scalar_reduce(curve, scalars[count], m[i]);
     terms[count] = (ec_term_t){scalars[count], &p[i]->point};
     count++;

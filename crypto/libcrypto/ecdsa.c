@@ -284,6 +284,7 @@ static bool sign_with(const signing_t* g,
   if (!x_to_scalar(curve, r, &point))
     return false;
 
+  ct_wipe(&point, sizeof(point));
   bignum_mont_enter(s, g->d, scalar);
   bignum_mont_mul(s, s, r, scalar); /* r d, out of Montgomery's form again */
   bignum_mod_add(s, s, g->e, curve->order, t, n);
@@ -292,7 +293,6 @@ static bool sign_with(const signing_t* g,
   bignum_mont_mul(s, s, t, scalar);
 
   limb_t zero = bignum_is_zero(r, n) | bignum_is_zero(s, n);
-  ct_wipe(&point, sizeof(point));
   ct_wipe(t, sizeof(t));
   return zero == 0;
 }
