@@ -24,6 +24,7 @@
 #include "handlers/vtpm.h"
 
 #include "arch/arch.h"
+#include "crypto/ct.h"
 #include "crypto/libcrypto/libc.h"
 #include "handlers/guest_mem.h"
 #include "handlers/tpm.h"
@@ -105,14 +106,6 @@ static _Atomic size_t vtpm_peak;
 
 static uvx_job_t vtpm_the_job;
 static bool vtpm_job_runs; /* the loop's that it belongs to */
-
-static void vtpm_wipe(void* at, size_t size) {
-  volatile uint8_t* p = at; /* volatile: the stores are not left out */
-
-  while (size-- > 0)
-    *p++ = 0;
-}
-
 
 /* ---- The queue ---- */
 
@@ -264,7 +257,7 @@ static void vtpm_work_done(uvx_job_t* job, int status) {
   (void) job;
   (void) status;
   vtpm_job_runs = false;
-  vtpm_wipe(vtpm_commands, sizeof(vtpm_commands));
+  ct_wipe(vtpm_commands, sizeof(vtpm_commands));
 }
 
 
@@ -377,8 +370,8 @@ static void vtpm_deliver(svsm_call_t* call) {
                                size, 0);
     call->result = svsm_result_wire(result);
   }
-  vtpm_wipe(command->request, command->size);
-  vtpm_wipe(command->response, size);
+  ct_wipe(command->request, command->size);
+  ct_wipe(command->response, size);
   command->used = false;
 }
 
@@ -387,8 +380,8 @@ static void vtpm_command(svsm_call_t* call) {
   vtpm_command_t* command = &vtpm_commands[call->vcpu_index];
 
   if (command->used) { /* its last answer was dropped */
-    vtpm_wipe(command->request, sizeof(command->request));
-    vtpm_wipe(command->response, sizeof(command->response));
+    ct_wipe(command->request, sizeof(command->request));
+    ct_wipe(command->response, sizeof(command->response));
   }
   command->used = true;
   command->call = call;
