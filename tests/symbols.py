@@ -10,9 +10,14 @@
 # (it would bring names and strings that nobody else has).
 #
 # Each line says `ok` or what is wrong; the last is `N passed, N failed`.
+import importlib.util
 import os
+import re
 import subprocess
 import sys
+
+sys.dont_write_bytecode = True
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # What a C compiler may call on its own, and base.h therefore declares.
 FROM_THE_MACHINE = {"memcpy", "memmove", "memset", "memcmp", "strlen"}
@@ -28,26 +33,34 @@ NEEDED = {
     "ld-linux-x86-64.so.2",
 }
 
-# Names that OpenSSL defines and libtpms does not import, so that we have no
-# reason to define them; and a string that each of its builds carries.
-OPENSSL_NAMES = {
-    "OPENSSL_init_crypto",
-    "OpenSSL_version_num",
-    "CRYPTO_malloc",
-    "ERR_put_error",
-    "ERR_new",
-    "OSSL_LIB_CTX_new",
-    "OSSL_PROVIDER_load",
-    "RAND_DRBG_new",
-    "EVP_PKEY_CTX_new_from_name",
-    "ossl_rand_ctx_new",
-}
-OPENSSL_STRING = b"part of OpenSSL"
+# Of OpenSSL's names we define what libtpms imports (crypto/libtpms.py lists
+# that) and nothing else; whatever is linked of libcrypto brings more.
+OPENSSL_NAME = re.compile(
+    "(OPENSSL|CRYPTO|ERR|OSSL|ossl|AES|ASN1|BIO|BN|Camellia|DES|EC|ECDSA|EVP|"
+    "OBJ|RAND|RSA|SHA1|SHA256|SHA384|SHA512|X509)_")
+
+# What our own files use besides.
+OPENSSL_OURS = {"BN_cmp"}
+
+# In each of its assembly files, and in the name of its shared library.
+OPENSSL_STRINGS = (b"CRYPTOGAMS", b"libcrypto.so")
+
+# A stripped image shows no names. Ours has this one.
+OUR_NAME = "crypto_random"
 
 
 def tool(*words):
     return subprocess.run(words, capture_output=True, text=True,
                           check=True).stdout
+
+
+def imported():
+    """What libtpms wants of libcrypto, and the house therefore defines."""
+    spec = importlib.util.spec_from_file_location(
+        "libtpms", os.path.join(TOP, "crypto/libtpms.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return set(module.LIBCRYPTO)
 
 
 def names(paths, undefined):
@@ -105,16 +118,25 @@ def check_product(path):
     yield "shared libraries", (
         "needs " + ", ".join(sorted(strangers)) if strangers else None)
 
-    here = {line.split()[0] for line in tool(
-        "nm", "-P", path).splitlines() if line.strip()}
-    foreign = {n.split("@")[0] for n in here} & OPENSSL_NAMES
-    yield "names of OpenSSL", (
-        "has " + ", ".join(sorted(foreign)) if foreign else None)
+    defined = {
+        words[0].split(".")[0]
+        for words in map(str.split, tool("nm", "-P", path).splitlines())
+        if len(words) >= 2 and words[1] in "Tt"  # data is not code
+    }
+    foreign = {n for n in defined if OPENSSL_NAME.match(n)}
+    foreign -= imported() | OPENSSL_OURS
+    wrong = None
+    if OUR_NAME not in defined:
+        wrong = "can't be judged: there is no %s" % OUR_NAME
+    elif foreign:
+        wrong = "has %d, such as %s" % (
+            len(foreign), ", ".join(sorted(foreign)[:10]))
+    yield "names of OpenSSL", wrong
 
     with open(path, "rb") as image:
-        found = OPENSSL_STRING in image.read()
-    yield "strings of OpenSSL", (
-        "has '%s'" % OPENSSL_STRING.decode() if found else None)
+        text = image.read()
+    found = [s.decode() for s in OPENSSL_STRINGS if s in text]
+    yield "strings of OpenSSL", "has " + ", ".join(found) if found else None
 
 
 def main():

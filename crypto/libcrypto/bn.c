@@ -104,7 +104,7 @@ static int compare_absolute(const BIGNUM* a, const BIGNUM* b) {
 }
 
 
-/* libtpms does pass NULL: a NULL is above any number, and equal to itself. */
+/* As OpenSSL has it, a NULL is above any number, and equal to itself. */
 int BN_cmp(const BIGNUM* a, const BIGNUM* b) {
   if (a == NULL || b == NULL)
     return a != NULL ? -1 : b != NULL;

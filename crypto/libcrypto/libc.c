@@ -423,7 +423,7 @@ int* libc_errno_location(void) {
 
 
 /* The classes of no character: libtpms asks when it decodes base64 blobs,
- * which crypto/libcrypto/rand.c refuses anyway. Indices are -128 to 255. */
+ * which crypto/libcrypto/bio.c refuses anyway. Indices are -128 to 255. */
 const unsigned short** libc_ctype_b_loc(void) {
   static const unsigned short none[384];
   static const unsigned short* table = none + 128;

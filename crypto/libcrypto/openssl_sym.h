@@ -172,9 +172,6 @@ const EVP_CIPHER* EVP_des_ede3_cbc(void);
 const EVP_CIPHER* EVP_des_ede3_cfb64(void);
 const EVP_CIPHER* EVP_des_ede3_ofb(void);
 
-/* Random bytes: always 1. It stops the machine rather than fail. */
-int RAND_bytes(unsigned char* buf, int num);
-
 /* Streams: libtpms decodes base64 blobs with them, which we never ask for.
  * All of them are "not there". */
 typedef struct bio_st BIO;

@@ -1,26 +1,17 @@
 /*
- * crypto/libcrypto/rand.c - RAND_bytes, and streams that are not there.
- *
- * The promise: RAND_bytes never fails. libtpms would otherwise fall back to
- * rand() and the clock without a word (crypto/drbg.h stops the machine
- * instead).
+ * crypto/libcrypto/bio.c - OpenSSL's streams, which are not there.
  *
  * The BIO functions are imported by TPMLIB_DecodeBlob, which reads base64
  * blobs that nobody gives us. BIO_new answers that there is no memory, and
  * TPMLIB_DecodeBlob then says that the blob is bad.
+ *
+ * RAND_bytes isn't here, nor anywhere: libtpms would fall back to rand() and
+ * the clock if it failed, so its Entropy member is replaced as a whole
+ * (handlers/tpm_platform.c) and draws from crypto/drbg.h, which stops the
+ * machine instead.
  */
-#include "crypto/drbg.h"
 #include "crypto/libcrypto/openssl_sym.h"
 #include "runtime/base.h"
-
-
-int RAND_bytes(unsigned char* buf, int num) {
-  if (num < 0) /* OpenSSL's own answer; libtpms never asks so */
-    return 0;
-  crypto_random(buf, (size_t) num);
-  return 1;
-}
-
 
 const BIO_METHOD* BIO_f_base64(void) {
   return NULL;
