@@ -527,6 +527,19 @@ static void fail_in_libtpms(void* arg) {
 }
 
 
+/* What libtpms draws all its seeds and nonces from. There is no error that it
+ * could be told, only bytes. */
+static void without_entropy_it_draws_nothing(void** state) {
+  uint8_t bytes[32];
+
+  (void) state;
+  assert_int_equal(0, _plat__GetEntropy(bytes, 0));
+  assert_int_equal(32, _plat__GetEntropy(bytes, 32));
+  crypto_random_wipe();
+  expect_assert_failure(_plat__GetEntropy(bytes, 32));
+}
+
+
 static void call_nothing(void* arg) {
   (void) arg;
 }
@@ -648,6 +661,7 @@ int main(void) {
       TEST(a_tpm_that_is_off_says_so),
       TEST(a_change_that_cannot_be_stored_is_not_confirmed),
       TEST(a_disk_that_fails_leaves_it_off),
+      TEST(without_entropy_it_draws_nothing),
       TEST(a_failure_outside_of_a_command_comes_back),
       TEST(a_jobs_stack_is_enough),
 #undef TEST
