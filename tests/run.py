@@ -6,8 +6,8 @@
 # a process of its own, in a session of its own, so that what it leaves behind
 # is found and ended. Two run at a time, those that may take long first; those
 # marked `alone` run by themselves at the end. A finished program is one line;
-# its output is shown only when it failed. Every half minute without such a
-# line, what is running is named.
+# its output is shown only when it failed, a soak's as it comes. Every half
+# minute without such a line, what is running is named.
 #
 # The promise: the last line is `N passed, N failed`, it counts single tests
 # where a program tells of them (cmocka) and programs where it doesn't, and the
@@ -66,6 +66,30 @@ def end_session(pid):
         return False
 
 
+def listen(child, entry):
+    """All that a program says until its end. A soak may take hours, so its
+    lines are shown as they come."""
+    if entry["kind"] != "soak":
+        return child.communicate(timeout=entry["timeout"])[0]
+    lines = []
+
+    def show():
+        for line in child.stdout:
+            lines.append(line)
+            print("    " + line.decode(errors="replace"), end="", flush=True)
+
+    reader = threading.Thread(target=show)
+    reader.start()
+    try:
+        child.wait(entry["timeout"])
+    except subprocess.TimeoutExpired:
+        end_session(child.pid)
+        reader.join()
+        raise
+    reader.join()
+    return b"".join(lines)
+
+
 def run_program(entry):
     """Start a program, wait for its end; (status, output, seconds)."""
     env = dict(os.environ, **entry.get("env", {}))
@@ -80,7 +104,7 @@ def run_program(entry):
         cwd=entry.get("cwd"),
     )
     try:
-        raw = child.communicate(timeout=entry["timeout"])[0]
+        raw = listen(child, entry)
         status = child.returncode
         note = ""
     except subprocess.TimeoutExpired:
