@@ -10,8 +10,10 @@
  * round of Miller-Rabin is one power and nothing else, the same for all
  * candidates, and a key loses one bit of several hundred.
  *
- * What may show in time: how many candidates were looked at. Nothing about
- * the one that is kept follows from that but its distance from a random start.
+ * What may show in time: how many candidates went through Miller-Rabin. Which
+ * ones were struck out doesn't: it tells what the start is modulo each small
+ * prime, and hundreds of bits of a prime follow from that. So the window is
+ * struck, and the next candidate picked, in constant time.
  */
 #include "crypto/libcrypto/asym.h"
 
@@ -27,7 +29,8 @@
 #define SMALL_PRIME_MAX 4096u
 
 /* Candidates in a window. A prime is one in 350 of these at 2048 bits. */
-#define WINDOW 1024u
+#define WINDOW_WORDS 16u
+#define WINDOW (64 * WINDOW_WORDS)
 
 /* FIPS 186-4, table C.2, asks for 5 at 1024 bits; the last of them are cheap
  * beside the search. */
@@ -42,8 +45,8 @@ typedef struct {
   size_t n;
   limb_t e;
   limb_t* start;
-  limb_t* prime; /* the candidate, and the result */
-  uint8_t struck[WINDOW / 8];
+  limb_t* prime;                 /* the candidate, and the result */
+  uint64_t struck[WINDOW_WORDS]; /* bit i: start + 4 i is out; secret */
   uint8_t composite[SMALL_PRIME_MAX / 16]; /* of odd numbers: Eratosthenes */
 } search_t;
 
@@ -81,23 +84,59 @@ static void start_anew(search_t* s) {
 }
 
 
+/* The least i with start + 4 i = 0 modulo p, an odd prime. */
+static uint64_t first_multiple(const search_t* s, limb_t p) {
+  uint64_t missing = p - bignum_mod_word(s->start, s->n, p);
+
+  /* 1 to p, and so many p more that 4 divides it: p is its own inverse there.
+   * The quotient may be p, which is 0. */
+  missing += p * ((0 - missing * p) & 3);
+  return missing / 4 - (p & ct_equal_word(missing / 4, p));
+}
+
+
+/* Strike out `first` and each p-th from there on. */
+static void strike_multiples(search_t* s, limb_t p, uint64_t first) {
+  if (p < 64) {
+    for (size_t i = 0; i < WINDOW; i++)
+      s->struck[i / 64] |= (1 ^ ct_bit_not_zero(i % p ^ first)) << i % 64;
+    return;
+  }
+
+  /* At most one in a word. `first` counts from that word's beginning. */
+  for (size_t i = 0; i < WINDOW_WORDS; i++) {
+    ct_mask_t inside = ct_less(first, 64);
+
+    s->struck[i] |= inside & (uint64_t) 1 << (first & 63);
+    first += (p & inside) - 64;
+  }
+}
+
+
 /* Strike out the multiples of small primes among start + 4 i. */
 static void strike_out(search_t* s) {
   memset(s->struck, 0, sizeof(s->struck));
   for (limb_t p = 3; p < SMALL_PRIME_MAX; p += 2) {
-    if (bit_of(s->composite, p / 2))
-      continue;
-
-    /* The least i with start + 4 i = 0 modulo p. */
-    limb_t missing = p - bignum_mod_word(s->start, s->n, p);
-    while (missing % 4 != 0)
-      missing += p;
-    for (limb_t i = missing / 4; i < WINDOW; i += p)
-      set_bit(s->struck, i);
-    if (missing / 4 == p)
-      set_bit(s->struck, 0); /* start itself is a multiple */
+    if (!bit_of(s->composite, p / 2))
+      strike_multiples(s, p, first_multiple(s, p));
   }
   uvx_job_checkpoint();
+}
+
+
+/* The first candidate that is left, which is struck out now, or WINDOW. */
+static uint64_t next_left(search_t* s) {
+  uint64_t found = WINDOW;
+
+  for (size_t i = WINDOW_WORDS; i-- > 0;) {
+    uint64_t left = ~s->struck[i];
+    uint64_t bit = (uint64_t) __builtin_ctzll(left | (uint64_t) 1 << 63);
+
+    found = ct_select(ct_not_zero(left), 64 * i + bit, found);
+  }
+  for (size_t i = 0; i < WINDOW_WORDS; i++)
+    s->struck[i] |= ct_equal_word(i, found / 64) & (uint64_t) 1 << found % 64;
+  return found;
 }
 
 
@@ -157,9 +196,10 @@ static bool exponent_fits(const search_t* s) {
 
 /* Look through one window. Returns false when it holds no prime. */
 static bool search_window(search_t* s) {
-  for (size_t i = 0; i < WINDOW; i++) {
-    if (bit_of(s->struck, i))
-      continue;
+  for (;;) { /* bound: WINDOW, as each is found once */
+    uint64_t i = next_left(s);
+    if (i == WINDOW)
+      return false;
 
     limb2_t sum = (limb2_t) s->start[0] + 4 * i;
     s->prime[0] = (limb_t) sum;
@@ -172,7 +212,6 @@ static bool search_window(search_t* s) {
     if (exponent_fits(s) && is_prime(s))
       return true;
   }
-  return false;
 }
 
 

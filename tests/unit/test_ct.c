@@ -15,6 +15,8 @@
 #include "crypto/ct.h"
 #include "crypto/ec.h"
 
+#include "crypto/libcrypto/rsa_keygen.c"
+
 #include <valgrind/memcheck.h>
 
 static limb_t room[BIGNUM_SCRATCH_LIMBS];
@@ -158,6 +160,40 @@ static void inverses_tell_nothing(void** state) {
 }
 
 
+/* What is left of a window around a secret start are exactly those that no
+ * small prime divides, in order. */
+static void windows_tell_nothing(void** state) {
+  (void) state;
+  limb_t start[8];
+  search_t s = {.bits = 512, .n = 8, .start = start};
+
+  small_primes(&s);
+  for (int turn = 0; turn < 3; turn++) {
+    size_t next = 0;
+
+    secret_number(start, 8, 1, 1);
+    start[0] |= 3;
+    strike_out(&s);
+    for (size_t i = 0; i < WINDOW; i++) {
+      bool divided = false;
+
+      known(start, sizeof(start));
+      for (limb_t p = 3; p < SMALL_PRIME_MAX && !divided; p += 2)
+        divided = (bignum_mod_word(start, 8, p) + 4 * i) % p == 0;
+      secret(start, sizeof(start));
+      if (divided)
+        continue;
+      next = next_left(&s);
+      known(&next, sizeof(next));
+      assert_int_equal(i, next);
+    }
+    next = next_left(&s);
+    known(&next, sizeof(next));
+    assert_int_equal(WINDOW, next);
+  }
+}
+
+
 static void curve_p256(ec_curve_t* curve, limb_t* order) {
   limb_t p[4] = {0xffffffffffffffffu, 0x00000000ffffffffu, 0,
                  0xffffffff00000001u};
@@ -213,6 +249,7 @@ int main(void) {
       cmocka_unit_test(powers_tell_nothing),
       cmocka_unit_test(quotients_tell_nothing),
       cmocka_unit_test(inverses_tell_nothing),
+      cmocka_unit_test(windows_tell_nothing),
       cmocka_unit_test(multiples_tell_nothing),
   };
 
