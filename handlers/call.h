@@ -54,7 +54,9 @@ struct svsm_call_s {
   void (*deliver)(svsm_call_t* call);
 
   /* Go on, if you can: called in the loop of the vCPU's CPU, in a section,
-   * each time somebody looks whether the call is over. NULL: nothing to do. */
+   * each time somebody looks whether the call is over; until its budget is
+   * spent that CPU does nothing else, so it is for short waits only. NULL:
+   * nothing to do. */
   void (*step)(svsm_call_t* call);
 
   /* The vCPU is gone for good, and `step` will not be called again: give back

@@ -107,6 +107,7 @@ static void service_entry_close(uint32_t cpu) {
 typedef enum {
   SERVICE_ENTER, /* 0: the guest */
   SERVICE_HELP,
+  SERVICE_LOOK_AGAIN,
   SERVICE_IDLE,
 } service_next_t;
 
@@ -133,6 +134,10 @@ static service_next_t service_decide(uint32_t cpu,
     l->answered = false;
     return SERVICE_ENTER;
   }
+  /* What goes on in steps waits for other CPUs' sections and locks, a few
+   * instructions each, and nobody tells when they end. */
+  if (vcpu->call.step != NULL)
+    return SERVICE_LOOK_AGAIN;
   *job = vcpu->call.job;
   return SERVICE_HELP;
 }
@@ -224,6 +229,8 @@ bool service_step(uint32_t cpu) {
     service_enter(cpu, vcpu, vmsa_gpa);
   else if (next == SERVICE_HELP)
     service_help(cpu, job);
+  else if (next == SERVICE_LOOK_AGAIN)
+    arch_relax();
   else
     service_idle(cpu, more);
   return true;

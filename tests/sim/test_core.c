@@ -475,6 +475,39 @@ static void a_vcpu_is_made_and_deleted(void** state) {
 }
 
 
+/* A budget so large that a test which waits for it is told from all others. */
+static const service_config_t patient = {.budget_us = BUDGET_US_MAX};
+static service_stats_t patient_stats;
+
+static void create_and_delete_often(guest_vcpu_t* vcpu, void* arg) {
+  uint64_t vmsa = guest_alloc_pages(2);
+
+  (void) arg;
+  for (uint32_t i = 0; i < CASES_MAX / 2; i++) {
+    guest_fill_vmsa(vmsa);
+    expect(0, call4(vcpu, MACHINE_CREATE_VCPU, vmsa, vmsa + PAGE, 1));
+    expect(0, call4(vcpu, MACHINE_DELETE_VCPU, vmsa, 0, 0));
+  }
+  service_stats(0, &patient_stats);
+  service_stop();
+}
+
+
+/* Nothing of it waits for anybody but a CPU in a section, and those are short:
+ * no call may sleep until its budget is spent. */
+static void changing_vcpus_waits_for_no_deadline(void** state) {
+  (void) state;
+
+  memset(&found, 0, sizeof(found));
+  machine_run(2, &patient, create_and_delete_often, NULL);
+  for (uint32_t i = 0; i < found.count; i++)
+    assert_int_equal(found.cases[i].want, found.cases[i].got);
+  assert_true(patient_stats.entries >= CASES_MAX);
+  assert_true(patient_stats.residency.max_ns <
+              (uint64_t) BUDGET_US_MAX * 1000 / 2);
+}
+
+
 static _Atomic uint32_t self_deleted;
 
 static void deletes_itself(guest_vcpu_t* vcpu, void* arg) {
@@ -523,6 +556,7 @@ int main(void) {
       cmocka_unit_test(a_gigabyte_is_validated_in_rounds),
       cmocka_unit_test(bad_vcpus_are_not_made),
       cmocka_unit_test(a_vcpu_is_made_and_deleted),
+      cmocka_unit_test(changing_vcpus_waits_for_no_deadline),
       cmocka_unit_test(one_that_deletes_itself_never_returns),
   };
 
