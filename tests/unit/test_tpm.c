@@ -569,6 +569,7 @@ static void a_failure_outside_of_a_command_comes_back(void** state) {
 
 #define STACK_SIZE 65536u /* a job's */
 #define STACK_PAINT 0xa5u
+#define STACK_OF_THREAD 8192u
 
 static _Alignas(4096) uint8_t stack[STACK_SIZE];
 static uint32_t deep_rc[6];
@@ -639,6 +640,19 @@ static void a_jobs_stack_is_enough(void** state) {
 }
 
 
+/* What the calls above left on their stack: nothing, but for a few addresses
+ * that the wiping itself leaves. The topmost part is the thread's own. */
+static void a_jobs_stack_keeps_nothing(void** state) {
+  size_t left = 0;
+
+  a_jobs_stack_is_enough(state);
+  for (size_t i = 0; i < sizeof(stack) - STACK_OF_THREAD; i++)
+    left += stack[i] != 0 && stack[i] != STACK_PAINT;
+  print_message("left: %zu bytes\n", left);
+  assert_true(left < 256);
+}
+
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, nothing_left)
@@ -664,6 +678,7 @@ int main(void) {
       TEST(without_entropy_it_draws_nothing),
       TEST(a_failure_outside_of_a_command_comes_back),
       TEST(a_jobs_stack_is_enough),
+      TEST(a_jobs_stack_keeps_nothing),
 #undef TEST
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
