@@ -19,6 +19,14 @@ void core_vcpu_create(svsm_call_t* call);
 void core_vcpu_delete(svsm_call_t* call);
 
 /*
+ * This vCPU is gone: what its PVALIDATE left half cleared is nobody's to go on
+ * with, least of all its successor's in the same place of the table.
+ *
+ * Context:  [loop], of any CPU, when no section is left that may know the vCPU.
+ */
+void core_page_forget(uint32_t vcpu_index);
+
+/*
  * Give the pages of deleted vCPUs back to the guest, as far as nobody looks
  * at them any more.
  *

@@ -12,8 +12,8 @@
  * 2 MiB page is here, and the guest has no rights to that page until it is
  * clean all through.
  *
- * Trust: each entry is read once; `next` is believed as far as it is in range,
- * since a guest that skips entries only harms itself.
+ * Trust: each entry is read once a round; `next` is believed as far as it is
+ * in range, since a guest that skips entries only harms itself.
  */
 #include "handlers/core.h"
 
@@ -58,8 +58,9 @@ typedef struct page_rest_s {
 static page_rest_t page_rests[VCPUS_MAX];
 
 typedef struct page_entry_s {
+  uint64_t wire;
   uint64_t gpa;
-  uint32_t size;
+  uint32_t size; /* bytes; 0: not yet read */
   bool is_2m;
   bool validate;
   bool ignore_cf;
@@ -73,6 +74,7 @@ static svsm_result_t page_entry_check(uint64_t wire, page_entry_t* entry) {
   if ((wire & ENTRY_RSVD) != 0)
     return SVSM_INVALID_PARAMETER;
   *entry = (page_entry_t){
+      .wire = wire,
       .gpa = wire & ENTRY_GFN,
       .is_2m = size == ENTRY_SIZE_2M,
       .size =
@@ -147,46 +149,53 @@ static bool page_clear_piece(const page_entry_t* entry,
 }
 
 
+static svsm_result_t page_entry_read(const svsm_call_t* call,
+                                     uint16_t index,
+                                     page_entry_t* entry) {
+  uint64_t wire;
+  svsm_result_t result =
+      guest_mem_read(&wire, call->in.rcx + LIST_ENTRIES + sizeof(wire) * index,
+                     sizeof(wire), GUEST_MEM_CAA_OK);
+
+  return result == SVSM_SUCCESS ? page_entry_check(wire, entry) : result;
+}
+
+
 /*
- * One piece of the entry number `index` of the list. Returns true when the
- * entry is over, well or not.
+ * One piece of the entry number `index` of the list, which is read into
+ * `entry` if that is empty. Returns true when the entry is over, well or not.
  */
 static bool page_piece(const svsm_call_t* call,
                        uint16_t index,
+                       page_entry_t* entry,
                        page_rest_t* rest,
                        uint64_t* result) {
-  uint64_t wire;
-  page_entry_t entry;
-  svsm_result_t checked = guest_mem_read(
-      &wire, call->in.rcx + LIST_ENTRIES + sizeof(uint64_t) * index,
-      sizeof(wire), GUEST_MEM_CAA_OK);
-
-  if (checked == SVSM_SUCCESS)
-    checked = page_entry_check(wire, &entry);
-  *result = svsm_result_wire(checked);
-  if (checked != SVSM_SUCCESS)
-    return true;
-
+  if (entry->size == 0) {
+    svsm_result_t checked = page_entry_read(call, index, entry);
+    *result = svsm_result_wire(checked);
+    if (checked != SVSM_SUCCESS)
+      return true;
+  }
   bool same = rest->is_open && rest->list_gpa == call->in.rcx &&
-              rest->entry == wire && rest->index == index;
+              rest->entry == entry->wire && rest->index == index;
   if (!same) {
     rest->is_open = false;
-    *result = page_entry_begin(&entry);
-    if (*result != 0 || !entry.validate)
+    *result = page_entry_begin(entry);
+    if (*result != 0 || !entry->validate)
       return true;
     *rest = (page_rest_t){
         .is_open = true,
         .list_gpa = call->in.rcx,
-        .entry = wire,
+        .entry = entry->wire,
         .index = index,
     };
   }
-  if (!page_clear_piece(&entry, rest, result))
+  if (!page_clear_piece(entry, rest, result))
     return false;
   rest->is_open = false;
   if (*result == 0)
     *result =
-        svsm_result_rmp(page_rights(&entry, call->vmpl, PLATFORM_RIGHT_ALL));
+        svsm_result_rmp(page_rights(entry, call->vmpl, PLATFORM_RIGHT_ALL));
   return true;
 }
 
@@ -208,6 +217,12 @@ static svsm_result_t page_list_check(const svsm_call_t* call,
 }
 
 
+void core_page_forget(uint32_t vcpu_index) {
+  ASSERT(vcpu_index < VCPUS_MAX);
+  page_rests[vcpu_index].is_open = false;
+}
+
+
 void core_page_validate(svsm_call_t* call) {
   pvalidate_list_wire_t list;
   page_rest_t* rest = &page_rests[call->vcpu_index];
@@ -219,21 +234,24 @@ void core_page_validate(svsm_call_t* call) {
     svsm_call_finish(call, result);
     return;
   }
+  page_entry_t entry = {0};
   uint16_t next = list.next;
   while (next < list.entries) {
     if (piece_ns != 0 && now_ns + piece_ns >= call->deadline_ns) {
       result = svsm_result_wire(SVSM_INCOMPLETE);
       break;
     }
-    bool over = page_piece(call, next, rest, &result);
+    bool over = page_piece(call, next, &entry, rest, &result);
     uint64_t then_ns = now_ns;
     now_ns = arch_clock_ns();
     if (now_ns - then_ns >= piece_ns)
       piece_ns = now_ns - then_ns + 1; /* never 0: one piece has been done */
     if (result != 0)
       break;
-    if (over)
+    if (over) {
       next++;
+      entry.size = 0;
+    }
   }
   if (next != list.next &&
       guest_mem_write(call->in.rcx + LIST_NEXT, &next, sizeof(next),

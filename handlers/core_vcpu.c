@@ -49,14 +49,23 @@ static bool core_page_usable(uint64_t gpa, const vcpu_t* except) {
 }
 
 
-/* The same rights for all guest levels from 1 to `vmpl_last`. */
-static uint32_t core_rights(uint64_t gpa, uint32_t vmpl_last, uint32_t rights) {
-  for (uint32_t vmpl = 1; vmpl <= vmpl_last; vmpl++) {
-    uint32_t rmp = platform_rmpadjust(gpa, false, vmpl, rights);
+/* No guest level has any right to the page. */
+static uint32_t core_take_away(uint64_t gpa) {
+  for (uint32_t vmpl = 1; vmpl <= GUEST_VMPL_MAX; vmpl++) {
+    uint32_t rmp = platform_rmpadjust(gpa, false, vmpl, 0);
     if (rmp != PLATFORM_RMP_OK)
       return rmp;
   }
   return PLATFORM_RMP_OK;
+}
+
+
+/* The page is the guest's again: of its first level, which deals out rights to
+ * the others. What they had isn't known any more, and a call must not win them
+ * any. A failure means that the host took the page: there is nothing to give.
+ */
+static void core_give_back(uint64_t gpa) {
+  (void) platform_rmpadjust(gpa, false, 1, PLATFORM_RIGHT_ALL);
 }
 
 
@@ -120,17 +129,17 @@ static bool core_vmsa_good(uint64_t gpa, uint32_t caller_vmpl, uint32_t* vmpl) {
 static svsm_result_t core_vcpu_make(svsm_call_t* call, vcpu_t* new) {
   uint64_t gpa = vcpu_vmsa_gpa(new);
 
-  if (core_rights(gpa, GUEST_VMPL_MAX, 0) != PLATFORM_RMP_OK)
+  if (core_take_away(gpa) != PLATFORM_RMP_OK)
     return SVSM_INVALID_ADDRESS;
   if (!core_vmsa_good(gpa, call->vmpl, &new->vmpl)) {
-    (void) core_rights(gpa, call->vmpl, PLATFORM_RIGHT_ALL);
+    core_give_back(gpa);
     return SVSM_INVALID_PARAMETER;
   }
   /* Linux reads SEV_FEATURES from the page afterwards: it may. */
   if (platform_rmpadjust(gpa, false, 1,
                          PLATFORM_RIGHT_VMSA | PLATFORM_RIGHT_READ) !=
       PLATFORM_RMP_OK) {
-    (void) core_rights(gpa, call->vmpl, PLATFORM_RIGHT_ALL);
+    core_give_back(gpa);
     return SVSM_INVALID_ADDRESS;
   }
   new->call.vmpl = new->vmpl;
@@ -222,11 +231,9 @@ void core_vcpu_create(svsm_call_t* call) {
 
 static void core_vcpu_bury_one(vcpu_t* vcpu) {
   svsm_call_t* call = &vcpu->call;
-  uint64_t gpa = vcpu_vmsa_gpa(vcpu);
 
-  /* As it was before: the guest's own. A failure means that the host took the
-   * page away; then there is nothing to give back. */
-  (void) core_rights(gpa, vcpu->vmpl, PLATFORM_RIGHT_ALL);
+  core_give_back(vcpu_vmsa_gpa(vcpu));
+  core_page_forget(vcpu->index);
   if (atomic_load_explicit(&call->state, memory_order_acquire) ==
           SVSM_CALL_RUNNING &&
       call->abandon != NULL)

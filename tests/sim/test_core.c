@@ -419,6 +419,7 @@ static void create_bad(guest_vcpu_t* vcpu, void* arg) {
       page->vmpl = 255;
     expect(INVALID_PARAMETER, call4(vcpu, MACHINE_CREATE_VCPU, vmsa, caa, 1));
     expect(PLATFORM_RIGHT_ALL, platform_rights_of(vmsa, 1)); /* given back */
+    expect(0, platform_rights_of(vmsa, 2)); /* and to nobody else */
   }
   service_stop();
 }
@@ -472,6 +473,80 @@ static void create_and_delete(guest_vcpu_t* vcpu, void* arg) {
 static void a_vcpu_is_made_and_deleted(void** state) {
   (void) state;
   run(2, create_and_delete);
+}
+
+
+/* ---- A PVALIDATE whose vCPU goes away in the middle ---- */
+
+static const service_config_t hasty = {.budget_us = BUDGET_US_MIN};
+
+typedef struct {
+  uint64_t list;
+  uint64_t result; /* of the one round that it makes */
+  _Atomic bool is_over;
+} half_t;
+
+static void validates_once(guest_vcpu_t* vcpu, void* arg) {
+  half_t* half = arg;
+  guest_regs_t regs = {.rax = MACHINE_PVALIDATE, .rcx = half->list};
+
+  (void) guest_vmgexit(vcpu, &regs);
+  half->result = regs.rax;
+  atomic_store(&half->is_over, true);
+}
+
+
+/* A vCPU 1 that makes one round of PVALIDATE, and is deleted. */
+static uint64_t half_a_pvalidate(guest_vcpu_t* vcpu, uint64_t list) {
+  uint64_t vmsa = guest_alloc_pages(2);
+  half_t half = {.list = list};
+
+  guest_fill_vmsa(vmsa);
+  expect(0, call4(vcpu, MACHINE_CREATE_VCPU, vmsa, vmsa + PAGE, 1));
+  guest_host_start(1, vmsa, vmsa + PAGE, validates_once, &half);
+  while (!atomic_load(&half.is_over)) {
+    uint64_t rcx = 1;
+    (void) machine_call(vcpu, MACHINE_QUERY_PROTOCOL, &rcx);
+  }
+  uint32_t deleted;
+  do {
+    deleted = call4(vcpu, MACHINE_DELETE_VCPU, vmsa, 0, 0);
+  } while (deleted == INUSE);
+  expect(0, deleted);
+  return half.result;
+}
+
+
+static void its_successor_begins_anew(guest_vcpu_t* vcpu, void* arg) {
+  uint64_t gpa = platform_validated_size();
+  uint64_t list = guest_alloc_pages(2);
+  uint64_t other = list + PAGE;
+  const uint64_t take = gpa | IS_2M | VALIDATE;
+  const uint64_t give = gpa | IS_2M;
+  uint16_t next = 0;
+
+  (void) arg;
+  uint64_t* words = guest_memory(list, PAGE);
+  words[0] = 1;
+  words[1] = take;
+  uint64_t first = half_a_pvalidate(vcpu, list);
+  MAYBE(first == 0); /* a machine that clears 2 MiB in 50 us */
+  expect(0, pvalidate(vcpu, other, &give, 1, &next));
+  words[0] = 1;
+  uint64_t second = half_a_pvalidate(vcpu, list);
+  expect(0, second == 0 ? 0 : (uint32_t) second ^ INCOMPLETE);
+  service_stop();
+}
+
+
+/* Else it is told that the page isn't there, or gets one that isn't clean. */
+static void a_new_vcpu_goes_on_with_nothing_of_the_old_ones(void** state) {
+  (void) state;
+
+  memset(&found, 0, sizeof(found));
+  machine_run(2, &hasty, its_successor_begins_anew, NULL);
+  for (uint32_t i = 0; i < found.count; i++)
+    assert_int_equal(found.cases[i].want, found.cases[i].got);
 }
 
 
@@ -556,6 +631,7 @@ int main(void) {
       cmocka_unit_test(a_gigabyte_is_validated_in_rounds),
       cmocka_unit_test(bad_vcpus_are_not_made),
       cmocka_unit_test(a_vcpu_is_made_and_deleted),
+      cmocka_unit_test(a_new_vcpu_goes_on_with_nothing_of_the_old_ones),
       cmocka_unit_test(changing_vcpus_waits_for_no_deadline),
       cmocka_unit_test(one_that_deletes_itself_never_returns),
   };
