@@ -234,7 +234,6 @@ static void dispatch_start(vcpu_t* vcpu) {
   dispatch_trace(call, DISPATCH_TRACE_START);
   const svsm_protocol_t* protocol = dispatch_protocol(call->protocol);
   if (protocol == NULL) {
-    dispatch_count(&dispatch_cpus[vcpu->cpu].unknown);
     svsm_call_finish(call, svsm_result_wire(SVSM_UNSUPPORTED_PROTOCOL));
     return;
   }
@@ -270,6 +269,9 @@ static void dispatch_deliver(vcpu_t* vcpu, dispatch_done_t* done) {
   if ((call->outs & SVSM_OUT_R8) != 0)
     dispatch_vmsa_write(VMSA_GPA(vmsa, r8), call->out_r8);
   dispatch_trace(call, DISPATCH_TRACE_ANSWER);
+  if (call->result == svsm_result_wire(SVSM_UNSUPPORTED_PROTOCOL) ||
+      call->result == svsm_result_wire(SVSM_UNSUPPORTED_CALL))
+    dispatch_count(&dispatch_cpus[vcpu->cpu].unknown);
   call->goes_on = call->result == svsm_result_wire(SVSM_INCOMPLETE);
   *done = (dispatch_done_t){
       .protocol = call->protocol,

@@ -207,6 +207,11 @@ static uint32_t boot_vcpus(front_door_t* door, guest_vcpu_t* vcpu) {
     pthread_mutex_unlock(&door->lock);
     result = guest_start_vcpu(vcpu, i, guest_main_serve, door);
   }
+  if (result != 0) { /* the last one will never serve, nor end */
+    pthread_mutex_lock(&door->lock);
+    door->vcpus_serving--;
+    pthread_mutex_unlock(&door->lock);
+  }
   return result;
 }
 

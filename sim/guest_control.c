@@ -40,6 +40,8 @@ static uint64_t now_ns(void) {
 void control_forget(client_t* client) {
   json_object_put(client->json);
   client->json = NULL;
+  if (client->text != NULL) /* a TPM's response, perhaps */
+    explicit_bzero(client->text, strlen(client->text));
   free(client->text);
   client->text = NULL;
 }
@@ -52,10 +54,11 @@ static void control_answer(client_t* client, json_object* answer) {
       json_object_to_json_string_length(answer, JSON_C_TO_STRING_PLAIN, &size);
 
   control_forget(client);
-  client->text = malloc(size + 1);
+  client->text = malloc(size + 2);
   ASSERT(client->text != NULL);
   memcpy(client->text, text, size);
   client->text[size] = '\n';
+  client->text[size + 1] = '\0';
   client->out = (const uint8_t*) client->text;
   client->out_size = size + 1;
   json_object_put(answer);
@@ -250,6 +253,7 @@ static void control_tpm(front_door_t* door,
     ASSERT(text != NULL);
     hex_write(text, client->answer, response_size);
     json_object_object_add(answer, "response", json_object_new_string(text));
+    explicit_bzero(text, response_size * 2);
     free(text);
     json_object_object_add(answer, "code", json_object_new_uint64(code));
   }

@@ -168,8 +168,16 @@ static int port_arm(front_door_t* door, door_port_t* port, bool for_writing) {
 }
 
 
-static void client_close(front_door_t* door, client_t* client) {
+/* Commands and answers may hold secrets: none stays when it has been used. */
+static void client_wipe(client_t* client) {
   control_forget(client);
+  explicit_bzero(client->in, sizeof(client->in));
+  explicit_bzero(client->answer, sizeof(client->answer));
+}
+
+
+static void client_close(front_door_t* door, client_t* client) {
+  client_wipe(client);
   pthread_mutex_lock(&door->lock);
   wire_close(&door->wire, &client->port.wire);
   client->state = CLIENT_FREE;
@@ -209,8 +217,10 @@ static void client_request_done(client_t* client) {
   ASSERT(client->request_size <= client->in_size);
 
   control_forget(client);
+  explicit_bzero(client->answer, sizeof(client->answer));
   client->in_size -= client->request_size;
   memmove(client->in, client->in + client->request_size, client->in_size);
+  explicit_bzero(client->in + client->in_size, client->request_size);
   client->request_size = 0;
   client->out_size = 0;
   client->sent_size = 0;
@@ -449,13 +459,16 @@ static void accept_one(front_door_t* door, door_port_t* listener) {
   if (client == NULL) {
     door->is_full[kind] = true;
     make_room(door, kind, now_ms());
-    timer_need(door, now_ms() + 1000u);
+    timer_need(door, now_ms() + DOOR_SHORT_MS);
   }
   pthread_mutex_unlock(&door->lock);
   if (client == NULL)
     return; /* client_close() arms it */
 
   int fd = accept4(listener->wire.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  /* Out of descriptors: it would knock at once again, and for ever. */
+  bool is_short =
+      fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR;
   if (fd >= 0) {
     int on = 1;
     if (kind != DOOR_CONTROL)
@@ -466,8 +479,13 @@ static void accept_one(front_door_t* door, door_port_t* listener) {
     client->state = CLIENT_FREE;
     door->client_counts[kind]--;
     door->clients_total[kind]--;
+    door->is_full[kind] = is_short;
+    if (is_short)
+      timer_need(door, now_ms() + DOOR_SHORT_MS);
     pthread_mutex_unlock(&door->lock);
   }
+  if (is_short)
+    return; /* client_close() or the timer arms it */
   port_arm(door, listener, false);
   if (fd >= 0)
     client_step(door, client);
@@ -498,9 +516,14 @@ static void on_timer(front_door_t* door) {
     }
   }
   for (int kind = 0; kind < DOOR_COUNT; kind++) {
-    if (door->is_full[kind]) {
+    if (!door->is_full[kind])
+      continue;
+    if (door->client_counts[kind] < clients_max[kind]) {
+      door->is_full[kind] = false; /* there were no descriptors: try again */
+      (void) wire_arm(&door->wire, &door->listeners[kind].wire, false);
+    } else {
       make_room(door, (door_kind_t) kind, now);
-      timer_need(door, now + 1000u);
+      timer_need(door, now + DOOR_SHORT_MS);
     }
   }
   pthread_mutex_unlock(&door->lock);

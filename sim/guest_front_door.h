@@ -42,6 +42,7 @@
 #define DOOR_DRAIN_MS 2000u  /* to take in what follows a bad request */
 #define DOOR_DRAIN_SIZE_MAX 262144u /* bytes */
 #define DOOR_REST_MS 10000u
+#define DOOR_SHORT_MS 1000u /* no place, or no descriptor: look again */
 #define DOOR_RETRY_MS_MAX 20u
 #define DOOR_RETRIES_MAX 1000u
 
@@ -143,7 +144,8 @@ struct front_door_s {
   pthread_mutex_t lock;
   wire_t wire;
   door_port_t listeners[DOOR_COUNT];
-  bool is_full[DOOR_COUNT]; /* its listener is not armed */
+  bool is_full[DOOR_COUNT]; /* its listener is not armed: the next client to
+                             * go arms it, or the timer */
   door_port_t timer;
   uint64_t timer_due_ms;
   wire_port_t* ready_head;

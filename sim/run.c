@@ -10,7 +10,6 @@
  */
 #include "sim/commands.h"
 
-#include "arch/arch.h"
 #include "crypto/drbg.h"
 #include "handlers/service.h"
 #include "handlers/vtpm.h"
@@ -301,7 +300,6 @@ static int run_serve(run_t* run) {
       .tpm_platform_commands = true,
   };
 
-  crypto_random_init(arch_entropy);
   tpm_state_init(&run->state.keeper);
   service_init(&config);
   counters_init(&run->state);

@@ -7,6 +7,7 @@
 # Method: one evsm for each test, raw sockets; after each abuse a well-behaved
 #         client must be answered.
 import random
+import resource
 import socket
 import time
 
@@ -298,6 +299,37 @@ def too_many_connections_wait_and_are_served_when_one_leaves():
             check(code(tpm_response(s)) == 0, "served when one leaves")
             s.close()
         well(evsm)
+
+
+@test
+def without_descriptors_clients_wait_and_no_vcpu_spins():
+    with Evsm("--cpus", "2") as evsm, socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(PATIENCE)
+        control.connect(evsm.control)
+
+        def halts():
+            control.sendall(b'{"do":"stat"}\n')
+            text = b""
+            while not text.endswith(b"\n"):
+                text += control.recv(65536)
+            return json.loads(text)["halts"]
+
+        halts()
+        pid = evsm.process.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        here = len(os.listdir("/proc/%d/fd" % pid))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (here, hard))
+        clients = [evsm.connect() for _ in range(3)]
+        for s in clients:
+            s.sendall(get_random())
+        before = halts()
+        time.sleep(0.5)
+        after = halts()
+        check(after - before < 100, "halted %d times" % (after - before))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        for s in clients:
+            check(code(tpm_response(s)) == 0, "served in the end")
+            s.close()
 
 
 @test

@@ -321,6 +321,28 @@ static void the_answer_goes_where_the_call_came_from(void** state) {
 }
 
 
+static void what_we_do_not_have_is_counted(void** state) {
+  (void) state;
+  vcpu_t* vcpu = fakes_reset();
+  const uint64_t other_protocol = 6ull << 32;
+  dispatch_done_t done;
+
+  ask(2, 7); /* a call that its protocol doesn't have */
+  assert_int_equal(DISPATCH_WAITS, dispatch_arrive(vcpu, 1000, 2000));
+  assert_int_equal(DISPATCH_WAITS, dispatch_poll(vcpu, &done));
+  svsm_call_finish(fake_call, svsm_result_wire(SVSM_UNSUPPORTED_CALL));
+  assert_int_equal(DISPATCH_ANSWERED, dispatch_poll(vcpu, &done));
+  assert_int_equal(1, dispatch_counts(0).unknown);
+
+  ask(1, 7);
+  memcpy(fake_memory + VMSA_GPA(VMSA, rax), &other_protocol, 8);
+  assert_int_equal(DISPATCH_WAITS, dispatch_arrive(vcpu, 1000, 2000));
+  assert_int_equal(DISPATCH_ANSWERED, dispatch_poll(vcpu, &done));
+  assert_int_equal(svsm_result_wire(SVSM_UNSUPPORTED_PROTOCOL), rax_now());
+  assert_int_equal(2, dispatch_counts(0).unknown);
+}
+
+
 /* ---- The table ---- */
 
 static void a_place_is_used_again_when_its_call_has_ended(void** state) {
@@ -380,6 +402,7 @@ int main(void) {
       cmocka_unit_test(another_call_waits_for_the_one_given_up),
       cmocka_unit_test(incomplete_from_a_handler_is_part_of_one_call),
       cmocka_unit_test(the_answer_goes_where_the_call_came_from),
+      cmocka_unit_test(what_we_do_not_have_is_counted),
       cmocka_unit_test(a_place_is_used_again_when_its_call_has_ended),
       cmocka_unit_test(the_table_has_an_end),
   };
