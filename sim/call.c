@@ -90,6 +90,15 @@ static bool protocol_read(const char* text,
 }
 
 
+/* Whole bytes in hex, at least one. Whether there are too many of them is for
+ * the evsm that is asked to say. */
+static bool is_hex(const char* text) {
+  size_t size = strspn(text, "0123456789abcdefABCDEF");
+
+  return size > 0 && size % 2 == 0 && text[size] == '\0';
+}
+
+
 static json_object* query_request(uint64_t protocol, uint64_t version) {
   json_object* request = json_object_new_object();
 
@@ -309,12 +318,14 @@ int call_main(char** argv) {
   if (count < 0)
     return status;
   if (count == 0)
-    return options_wrong(&command, "name a call:", "query or tpm");
+    return options_wrong(&command, "name a call, such as", "query");
   bool is_query = strcmp(words[0], "query") == 0;
   if (!is_query && strcmp(words[0], "tpm") != 0)
     return options_wrong(&command, "there is no call", words[0]);
   if (!is_query && count < 2)
     return options_wrong(&command, "give a TPM command in hex to", "tpm");
+  if (!is_query && !is_hex(words[1]))
+    return options_wrong(&command, "this is no TPM command in hex:", words[1]);
 
   uint64_t ignored;
   if (is_query && words[1] != NULL &&
