@@ -9,6 +9,7 @@
 #include "runtime/base.h"
 #include "sim/options.h"
 
+#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,8 @@ int main(int argc, char** argv) {
     fputs(help, stdout);
     return 0;
   }
+  /* Figures are counted in ns and told in us: three digits are all of it. */
+  json_c_set_serialization_double_format("%.3f", JSON_C_OPTION_GLOBAL);
   for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
     if (strcmp(argv[1], commands[i].name) == 0) {
       int status = commands[i].main(argv + 1);
