@@ -494,7 +494,8 @@ int demo_main(char** argv) {
   if (!folder_make(&demo))
     return 1;
   if (!demo.is_json)
-    printf("evsm demo, in %s\n\n", demo.folder);
+    printf("evsm demo, in %s%s\n\n", demo.folder,
+           demo.keeps ? "" : ", which goes at the end (--keep: stays)");
   status = demo_run(&demo);
   folder_remove(&demo);
   return status;

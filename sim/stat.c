@@ -27,6 +27,11 @@ static const char help[] =
     "latency    how long a call took, from its first arrival to its answer\n"
     "rounds     entries the calls took: a call that outlasts the budget\n"
     "           is sent back INCOMPLETE and comes again\n"
+    "jobs       that ended on this CPU; the TPM's own goes on to the end\n"
+    "preempt    how often a job gave way to events, or to the budget\n"
+    "migrate    how often a job went on on this CPU that began on another\n"
+    "clients    of each front door: connected now and, at most, at once; how\n"
+    "           many may be; how many ever were; what they asked\n"
     "Times are in us: median, 99 %, 99.9 %, and the longest ever.\n";
 
 static double number_at(json_object* object, const char* name) {
