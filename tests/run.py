@@ -260,6 +260,9 @@ def main():
         entries = json.load(listing)
     entries = [e for e in entries
                if args.only in title(e)]
+    if not entries:
+        print("nothing in %s has a name that contains '%s'" % (
+            args.list, args.only))
     for entry in entries:
         if args.seconds is not None:
             entry["argv"] = [w.replace("@SECONDS@", str(args.seconds))
