@@ -6,7 +6,7 @@
 # a process of its own, in a session of its own, so that what it leaves behind
 # is found and ended. Two run at a time, those that may take long first; those
 # marked `alone` run by themselves at the end. A finished program is one line;
-# its output is shown only when it failed, a soak's as it comes. Every half
+# its output is shown only when it failed, LIVE's as it comes. Every half
 # minute without such a line, what is running is named.
 #
 # The promise: the last line is `N passed, N failed`, it counts single tests
@@ -29,6 +29,7 @@ import time
 CMOCKA_DONE = re.compile(r"^\[  (PASSED|FAILED)  \] .*?(\d+) test\(s\)", re.M)
 TAP_LINE = re.compile(r"^(ok|not ok) \d+", re.M)
 QUIET_SECONDS = 30
+LIVE = ("soak", "bench")  # kinds that take long, and tell how far they are
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
 
 
@@ -68,8 +69,8 @@ def end_session(pid):
 
 def listen(child, entry):
     """All that a program says until its end. A soak may take hours, so its
-    lines are shown as they come."""
-    if entry["kind"] != "soak":
+    lines are shown as they come; a bench takes minutes."""
+    if entry["kind"] not in LIVE:
         return child.communicate(timeout=entry["timeout"])[0]
     lines = []
 
@@ -157,12 +158,11 @@ KINDS = {"compat": run_compat, "model": run_model}
 class Board:
     """What is to be run and what has been, shared by the workers."""
 
-    def __init__(self, entries, show_output):
+    def __init__(self, entries):
         self.waiting = sorted(
             entries, key=lambda e: -e.get("timeout", 0) if not e.get("alone")
             else 1)
         self.total = len(entries)
-        self.show_output = show_output
         self.lock = threading.Lock()
         self.running = {}
         self.news = time.monotonic()
@@ -199,9 +199,8 @@ class Board:
                 title(entry), passed, failed, seconds), flush=True)
             if failed:
                 self.broken.append(title(entry))
-            if failed or self.show_output:
-                print(indent(output), flush=True)
             if failed:
+                print(indent(output), flush=True)
                 print("    again: %s" % again(entry), flush=True)
 
 
@@ -252,7 +251,7 @@ def main():
     parser.add_argument("--list", required=True, help="JSON, by the build")
     parser.add_argument("--only", default="", help="names that contain this")
     parser.add_argument("--serial", action="store_true",
-                        help="one at a time, output shown")
+                        help="one at a time")
     parser.add_argument("--seconds", type=int, help="how long each may run")
     args = parser.parse_args()
 
@@ -269,7 +268,7 @@ def main():
                              for w in entry["argv"]]
             entry["timeout"] = args.seconds + 120
 
-    board = Board(entries, args.serial)
+    board = Board(entries)
     run_all(board, 1 if args.serial else 2, alone=False)
     run_all(board, 1, alone=True)
 
