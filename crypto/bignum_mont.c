@@ -198,7 +198,7 @@ void bignum_mont_init(bignum_mont_t* mont,
   ASSERT(n <= BIGNUM_MODULUS_LIMBS_MAX);
   ASSERT((m[0] & 1) == 1);
   ASSERT(m[n - 1] != 0);
-  ASSERT(n > 1 || m[0] > 1);
+  ASSERT(n > 1 || m[0] != 1); /* odd, so not 0 */
 
   /* Each round doubles the count of right bits; 3 m xor 2 has five. */
   limb_t inverse = 3 * m[0] ^ 2;
