@@ -29,9 +29,9 @@ MEMBERS = ("libtpms_la-", "libtpms_tpm2_la-")
 
 # What the house calls (handlers/tpm.c).
 ENTRIES = """
-TPMLIB_CancelCommand TPMLIB_ChooseTPMVersion TPMLIB_GetInfo TPMLIB_GetState
-TPMLIB_GetTPMProperty TPMLIB_MainInit TPMLIB_Process TPMLIB_RegisterCallbacks
-TPMLIB_SetBufferSize TPMLIB_SetState TPMLIB_Terminate
+TPMLIB_ChooseTPMVersion TPMLIB_GetInfo TPMLIB_GetState TPMLIB_MainInit
+TPMLIB_Process TPMLIB_RegisterCallbacks TPMLIB_SetBufferSize TPMLIB_SetState
+TPMLIB_Terminate
 TPM_IO_Hash_Data TPM_IO_Hash_End TPM_IO_Hash_Start
 TPM_IO_TpmEstablished_Get TPM_IO_TpmEstablished_Reset
 """.split()

@@ -26,6 +26,8 @@
 #include "sim/cpu.h"
 
 #include "arch/arch.h"
+#include "crypto/drbg.h"
+#include "crypto/libcrypto/libc.h"
 #include "runtime/bounds.h"
 #include "sim/futex.h"
 #include "sim/here.h"
@@ -316,16 +318,27 @@ void arch_relax(void) {
 }
 
 
+/* What may hold keys is wiped, so that no core file has them: the DRBG and
+ * libtpms's arena. Another CPU that runs into that has nothing to add. */
 _Noreturn void base_panic(const char* file, int line, const char* what) {
+  static atomic_bool panics;
+  static _Thread_local bool here;
   const char* context = sim_here_job() != NULL ? "job" : "loop";
   char text[512];
 
+  if (here)
+    abort(); /* one panic has led to another */
+  here = true;
+  while (atomic_exchange(&panics, true))
+    pause();
   if (sim_here_cpu() == ARCH_CPU_NONE)
     context = "host thread";
   int size = snprintf(text, sizeof(text), "evsm: %s:%d: %s (CPU %d, %s)\n",
                       file, line, what, (int) sim_here_cpu(), context);
   if (size > 0 && write(STDERR_FILENO, text, (size_t) size) < 0)
     abort(); /* nobody to tell */
+  crypto_random_wipe();
+  libc_arena_wipe();
   abort();
 }
 
