@@ -17,6 +17,7 @@
 #include "sim/guest_front_door.h"
 
 #include "runtime/base.h"
+#include "sim/platform.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -639,6 +640,8 @@ int front_door_open(front_door_t* door) {
   ASSERT(door->cpu_count >= 1);
   ASSERT(door->cpu_count <= CPUS_MAX);
 
+  if (platform_memory_init(PLATFORM_MEMORY_SIZE_DEFAULT) != 0)
+    return -ENOMEM;
   pthread_mutex_init(&door->lock, NULL);
   door->timer_due_ms = UINT64_MAX;
   door->tpm_calls_max = door->cpu_count > 1 ? door->cpu_count - 1 : 1;

@@ -9,9 +9,11 @@
 #include "runtime/base.h"
 #include "sim/options.h"
 
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help[] =
     "evsm - firmware beside a confidential guest, as a Linux process\n"
@@ -33,7 +35,21 @@ static const struct {
     {"demo", demo_main},
 };
 
+/* Whoever starts us may have closed 0, 1 or 2. A file or a client must not get
+ * such a number: what we print would be written into it. */
+static void standard_open(void) {
+  int fd;
+
+  do /* the lowest number that is free */
+    fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= 2);
+  if (fd > 2)
+    close(fd);
+}
+
+
 int main(int argc, char** argv) {
+  standard_open();
   if (argc < 2) {
     fputs(help, stderr);
     return EXIT_USAGE;

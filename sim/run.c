@@ -37,6 +37,7 @@
 #define RUN_TPM_PORT_DEFAULT 2321u /* as tpm2-tools expects it */
 #define RUN_PORT_TRIES 64          /* for a free pair of ports */
 #define RUN_BACKLOG 128
+#define RUN_SIGNAL_GAP_MS 500u /* within it, signals are one and the same */
 
 _Static_assert(CPUS_MAX + JOBS_RUNNING_MAX <= CRYPTO_RANDOM_CALLERS_MAX,
                "each may be drawing random numbers");
@@ -62,9 +63,9 @@ static const char help[] =
     "\n"
     "Exit status: 0 after a signal; 1 if it can't serve; 2 for a wrong "
     "command\n"
-    "line. A second signal ends it at once; what a TPM command changed and "
-    "was\n"
-    "answered is in FILE even then.\n";
+    "line. A second signal, half a second later or more, ends it at once; "
+    "what\n"
+    "a TPM command changed and was answered is in FILE even then.\n";
 
 typedef struct {
   const char* state_path;
@@ -76,6 +77,7 @@ typedef struct {
   char control_path[CONTROL_PATH_SIZE];
   bool has_control; /* the socket at control_path is ours */
   int signal_fd;
+  uint64_t signal_ns; /* when the first one came */
   tpm_state_file_t state;
   front_door_t door;
 } run_t;
@@ -152,6 +154,8 @@ static int run_ports(run_t* run) {
   uint64_t port = run->tpm_port;
   int err = ports_listen(&run->door, &port);
 
+  if (err == -EMFILE || err == -ENFILE)
+    return refuse("out of descriptors; raise 'ulimit -n'");
   if (err != 0) {
     fprintf(stderr,
             "evsm run: can't listen on 127.0.0.1:%llu: %s; is another evsm or"
@@ -234,11 +238,16 @@ static void print_ready(const run_t* run) {
 }
 
 
-/* A signal has come: the first ends the guest, a second one everything. */
+/* A signal has come: the first ends the guest, a second one everything. But
+ * timeout(1) and others signal us twice at once, as a process and as one of a
+ * group, and mean it once. */
 static void run_on_signal(run_t* run, bool* is_stopping) {
   struct signalfd_siginfo info;
 
   if (read(run->signal_fd, &info, sizeof(info)) != (ssize_t) sizeof(info))
+    return;
+  uint64_t now = arch_clock_ns();
+  if (*is_stopping && now - run->signal_ns < RUN_SIGNAL_GAP_MS * 1000000u)
     return;
   if (*is_stopping) {
     if (run->has_control)
@@ -247,6 +256,7 @@ static void run_on_signal(run_t* run, bool* is_stopping) {
     _exit(1);
   }
   *is_stopping = true;
+  run->signal_ns = now;
   front_door_stop(&run->door);
 }
 

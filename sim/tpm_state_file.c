@@ -289,6 +289,11 @@ out:
 
 
 static int state_lock(tpm_state_file_t* file, char* why, size_t why_size) {
+  /* By whatever link: one state has one lock, and the link stays a link. */
+  file->path_real = realpath(file->path, NULL);
+  if (file->path_real != NULL)
+    file->path = file->path_real;
+
   char copy[sizeof(file->path_new)];
   int size = snprintf(copy, sizeof(copy), "%s.lock", file->path);
   if (size < 0 || (size_t) size >= sizeof(copy)) {
@@ -327,6 +332,7 @@ static void state_release(tpm_state_file_t* file) {
   if (file->state != NULL)
     explicit_bzero(file->state, TPM_STATE_SIZE_MAX + 1);
   free(file->state);
+  free(file->path_real);
   if (file->directory_fd >= 0)
     close(file->directory_fd);
   if (file->lock_fd >= 0)

@@ -39,6 +39,7 @@ typedef struct tpm_state_file_s {
   tpm_state_keeper_t keeper;
 
   /* private */
+  char* path_real; /* where the links of `path` lead, or NULL */
   char path_new[1024];
   int lock_fd;
   int directory_fd;

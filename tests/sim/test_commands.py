@@ -157,6 +157,75 @@ def sigint_and_sigterm_end_it_with_clients_in_mid_command():
 
 
 @test
+def a_signal_that_comes_twice_at_once_ends_it_cleanly():
+    # As timeout(1) does it: to the process, and to its group.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with Evsm() as evsm:
+            s = evsm.connect()
+            s.sendall(create_primary(b"twice"))
+            for _ in range(50):
+                evsm.process.send_signal(number)
+                time.sleep(0.001)
+            check(evsm.wait() == 0, "a clean end: " + evsm.stderr())
+            check(ended(s), "hung up on")
+            s.close()
+
+
+def closed(words):
+    """A wrapper: the shell's redirections, for what it starts."""
+    return ["/bin/sh", "-c", 'exec "$@" ' + words, "sh"]
+
+
+@test
+def closed_standard_files_are_not_taken_for_others():
+    with tempfile.TemporaryDirectory() as folder:
+        state = folder + "/state"
+        for words in (">&-", "2>&-", "<&-", "<&- >&- 2>&-"):
+            control = folder + "/control"
+            process = subprocess.Popen(closed(words) + [
+                EVSM, "run", "--tpm-port", "0", "--state", state,
+                "--control", control], stdout=subprocess.DEVNULL)
+            while not os.path.exists(control):
+                check(process.poll() is None, "evsm did not start")
+                time.sleep(0.01)
+            for fd in range(3):
+                name = os.readlink("/proc/%d/fd/%d" % (process.pid, fd))
+                check(folder not in name and "socket" not in name and
+                      "event" not in name and "signal" not in name, name)
+            process.terminate()
+            check(process.wait(PATIENCE) == 0, words)
+            check(os.path.getsize(state + ".lock") == 0, "printed into it")
+
+
+@test
+def a_host_without_memory_is_told_in_one_line():
+    if VARIANT not in ("host", "host-clang"):
+        return  # a sanitizer's shadow takes terabytes of addresses
+    for kb in (60000, 80000, 100000, 110000):
+        done = subprocess.run(
+            ["/bin/sh", "-c", 'ulimit -v %d; exec timeout 2 "$@"' % kb, "sh",
+             EVSM, "run", "--tpm-port", "0", "--cpus", "4"],
+            capture_output=True, text=True, timeout=PATIENCE)
+        err = [x for x in done.stderr.splitlines() if "without" not in x]
+        check(done.returncode == 1 and len(err) == 1 and "memory" in err[0],
+              "%d kB: %d %s" % (kb, done.returncode, done.stderr))
+
+
+@test
+def a_state_by_another_name_is_the_same_state():
+    with tempfile.TemporaryDirectory() as folder:
+        state, link = folder + "/state", folder + "/link"
+        with Evsm(state=state):
+            os.symlink("state", link)
+            _, err = run_evsm("run", "--tpm-port", "0", "--state", link,
+                              status=1)
+            check("in use" in err, err)
+        with Evsm(state=link) as evsm:
+            check(code(evsm.tpm(STARTUP)) in (0, 0x100), "serves")
+        check(os.path.islink(link), "the link stays a link")
+
+
+@test
 def kill_9_and_restart_keep_what_was_answered():
     with tempfile.TemporaryDirectory() as folder:
         state = folder + "/state"
