@@ -10,6 +10,7 @@
  */
 #include "sim/commands.h"
 
+#include "arch/arch.h"
 #include "crypto/drbg.h"
 #include "handlers/service.h"
 #include "handlers/vtpm.h"
