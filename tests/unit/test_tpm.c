@@ -215,6 +215,31 @@ static void primaries_sign(void** state) {
 }
 
 
+/* libtpms's own cache of exponents would keep four numbers for each. */
+static void a_flushed_key_leaves_nothing_in_the_arena(void** state) {
+  static const uint8_t digest[32] = {7};
+  t2_template_t t = {
+      .type = T2_ALG_RSA,
+      .attributes = T2_ATTR_SIGN,
+      .scheme = T2_ALG_RSASSA,
+      .kind = 1024,
+  };
+  libc_arena_stat_t before;
+  libc_arena_stat_t after;
+
+  (void) state;
+  flush(primary(T2_RH_OWNER, &srk));
+  libc_arena_stat(&before);
+  uint32_t key = primary(T2_RH_OWNER, &t);
+  t2_sign(&command, key, T2_ALG_RSASSA, digest);
+  assert_int_equal(0, run_command());
+  flush(key);
+  libc_arena_stat(&after);
+  assert_int_equal(before.blocks, after.blocks);
+  assert_int_equal(before.used, after.used);
+}
+
+
 static void created_keys_load_and_sign(void** state) {
   static const t2_template_t kinds[] = {
       {T2_ALG_RSA, T2_ATTR_SIGN, T2_ALG_RSASSA, 2048, 0, 0, NULL, NULL, 0},
@@ -664,6 +689,7 @@ int main(void) {
       TEST(primaries_are_the_same_each_time),
       TEST(every_curve_it_names_can_be_used),
       TEST(primaries_sign),
+      TEST(a_flushed_key_leaves_nothing_in_the_arena),
       TEST(created_keys_load_and_sign),
       TEST(symmetric_keys_encrypt_in_every_mode),
       TEST(a_restart_keeps_keys_and_nv),
