@@ -119,6 +119,7 @@ static void uv__rank_give(uv_loop_t* loop, uv_async_t* async) {
 
 int uv_async_init(uv_loop_t* loop, uv_async_t* async, uv_async_cb async_cb) {
   uv__handle_init(loop, (uv_handle_t*) async, UV_ASYNC);
+  uv__handle_start((uv_handle_t*) async);
   async->async_cb = async_cb;
   uv__note_init(&async->note, uv__async_run);
   /* Relaxed: nobody else knows it yet. */
@@ -132,7 +133,6 @@ int uv_async_init(uv_loop_t* loop, uv_async_t* async, uv_async_cb async_cb) {
     loop->async_cursor = &async->link;
   }
   uv__rank_give(loop, async);
-  uv__handle_start((uv_handle_t*) async);
   return 0;
 }
 

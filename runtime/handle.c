@@ -16,17 +16,6 @@
  */
 #include "runtime/internal.h"
 
-void uv__handle_init(uv_loop_t* loop,
-                     uv_handle_t* handle,
-                     uv_handle_type type) {
-  handle->loop = loop;
-  handle->type = type;
-  handle->flags = UV__REF;
-  handle->next_closing = NULL;
-  uv__list_append(&loop->handle_queue, &handle->handle_queue);
-}
-
-
 void uv_close(uv_handle_t* handle, uv_close_cb close_cb) {
   ASSERT((handle->flags & (UV__CLOSING | UV__CLOSED)) == 0);
 

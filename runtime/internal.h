@@ -23,8 +23,17 @@
 /* The type of a uvx_irq_t: libuv has no number for it. */
 #define UV__IRQ ((uv_handle_type) (UV_HANDLE_TYPE_MAX + 1))
 
-/* A new handle: referenced, at rest, the last of its loop. */
-void uv__handle_init(uv_loop_t* loop, uv_handle_t* handle, uv_handle_type type);
+/* A new handle: referenced, at rest, the last of its loop. Writes no more than
+ * it must: a million new handles cost what their memory costs. */
+static inline void uv__handle_init(uv_loop_t* loop,
+                                   uv_handle_t* handle,
+                                   uv_handle_type type) {
+  handle->loop = loop;
+  handle->type = type;
+  handle->flags = UV__REF;
+  uv__list_append(&loop->handle_queue, &handle->handle_queue);
+}
+
 
 /* It is active, or at rest, from here on; nothing if it was so before. */
 static inline void uv__handle_start(uv_handle_t* handle) {

@@ -32,9 +32,12 @@ static inline void uv__list_insert(uv__link_t* place, uv__link_t* link) {
 }
 
 
-/* Put `link` last. */
+/* Put `link` last. As an insert after the last one, whose `next` is known. */
 static inline void uv__list_append(uv__link_t* head, uv__link_t* link) {
-  uv__list_insert(head->prev, link);
+  link->next = head;
+  link->prev = head->prev;
+  head->prev->next = link;
+  head->prev = link;
 }
 
 
