@@ -66,6 +66,14 @@ void uv__job_host_set(const uv__job_host_t* host) {
 }
 
 
+/* Relaxed, for nothing is handed over by it, but by the lock, the exchange of
+ * a wait or the post of the note; whoever reads it without these only guesses.
+ */
+static void job_state_set(uvx_job_t* job, uvx_job_state_t state) {
+  atomic_store_explicit(&job->state, state, memory_order_relaxed);
+}
+
+
 /* ---- The queue, under its lock ---- */
 
 /* Returns what job_unlock() wants back. */
@@ -120,9 +128,14 @@ static uvx_job_t* job_next(void) {
 static void job_unlock(bool opened) {
   const uvx_job_t* next = job_next();
 
+  uint32_t rank = next == NULL ? 0 : uv__job_rank(next);
+
   /* In one order with what cpu.c says of CPUs that halt or begin a job: either
-   * they see this job, or whoever announces it sees them. */
-  atomic_store(&jobs.rank_ready, next == NULL ? 0 : uv__job_rank(next));
+   * they see this job, or whoever announces it sees them. That order needs a
+   * locked store; if the rank stays, the store that set it is part of the
+   * order, and came before us by the lock. */
+  if (atomic_load_explicit(&jobs.rank_ready, memory_order_relaxed) != rank)
+    atomic_store(&jobs.rank_ready, rank);
   atomic_store_explicit(&jobs.lock, 0, memory_order_release);
   if (opened)
     arch_interrupts_open();
@@ -207,7 +220,7 @@ static void job_delivered(uv__note_t* note) {
   uvx_job_t* job = container_of(note, uvx_job_t, note);
 
   ASSERT(job->state == UVX_JOB_DONE);
-  job->state = UVX_JOB_REST;
+  job_state_set(job, UVX_JOB_REST);
   uv__req_end(job->loop);
   if (job->done_cb != NULL)
     job->done_cb(job, job->status);
@@ -234,12 +247,12 @@ int uvx_job_submit(uv_loop_t* loop,
   job->cpu_asked = ARCH_CPU_NONE;
   job->slice_count = 0;
   job->ran_ns = 0;
-  job->note.run = job_delivered;
+  uv__note_init(&job->note, job_delivered);
   uv__req_begin(loop);
 
   bool opened = job_lock();
   job->trace_id = ++jobs.number;
-  job->state = UVX_JOB_QUEUED;
+  job_state_set(job, UVX_JOB_QUEUED);
   job_push(job, false);
   uint64_t trace_id = job->trace_id;
   job_unlock(opened);
@@ -255,7 +268,7 @@ int uvx_job_cancel(uvx_job_t* job) {
 
   if (taken) {
     job_remove(job);
-    job->state = UVX_JOB_DONE;
+    job_state_set(job, UVX_JOB_DONE);
     job->status = UV_ECANCELED;
   }
   job_unlock(opened);
@@ -284,7 +297,7 @@ uvx_job_t* uv__job_claim(uvx_job_t* wanted, uint32_t cpu) {
     job_remove(job);
     if (job->state == UVX_JOB_QUEUED)
       job_stack_take(job);
-    job->state = UVX_JOB_RUNNING;
+    job_state_set(job, UVX_JOB_RUNNING);
   }
   job_unlock(opened);
   return job;
@@ -296,7 +309,7 @@ void uv__job_put_back(uvx_job_t* job, bool first) {
   uint32_t cpu_asked = job_forget_asked(job);
 
   ASSERT(job->state == UVX_JOB_RUNNING);
-  job->state = UVX_JOB_PAUSED;
+  job_state_set(job, UVX_JOB_PAUSED);
   job_push(job, first);
   job_unlock(opened);
   /* Whoever put it back looks for jobs itself; but another CPU may be halted
@@ -307,13 +320,14 @@ void uv__job_put_back(uvx_job_t* job, bool first) {
 
 
 void uv__job_end(uvx_job_t* job) {
-  bool opened = job_lock();
-
   ASSERT(job->state == UVX_JOB_RUNNING);
-  job->state = UVX_JOB_DONE;
-  if (job_host != NULL)
+
+  job_state_set(job, UVX_JOB_DONE);
+  if (job_host != NULL) {
+    bool opened = job_lock();
     jobs.stacks &= ~(1u << job->stack_index);
-  job_unlock(opened);
+    job_unlock(opened); /* there may be a job that wants it */
+  }
   uv__loop_post(job->loop, &job->note);
 }
 
@@ -335,11 +349,11 @@ bool uv__job_park(uvx_job_t* job) {
 
   /* First the state: from the exchange on the job may be ready, run and end
    * before we have gone on. */
-  job->state = UVX_JOB_PARKED;
+  job_state_set(job, UVX_JOB_PARKED);
   if (atomic_compare_exchange_strong(&job->wait->state, &rest, WAIT_PARKED))
     return true;
   ASSERT(rest == WAIT_DONE);
-  job->state = UVX_JOB_RUNNING;
+  job_state_set(job, UVX_JOB_RUNNING);
   return false;
 }
 
@@ -358,7 +372,7 @@ void uvx_wait_done(uvx_wait_t* wait, int status) {
     } else {
       job_lock();
       ASSERT(job->state == UVX_JOB_PARKED);
-      job->state = UVX_JOB_PAUSED;
+      job_state_set(job, UVX_JOB_PAUSED);
       uint32_t cpu_asked = job_forget_asked(job);
       job_push(job, false);
       job_unlock(false);
@@ -378,14 +392,14 @@ static void job_block(uvx_job_t* job, uvx_wait_t* wait) {
 
   arch_waiter_init(&waiter);
   job->waiter = &waiter;
-  job->state = UVX_JOB_PARKED;
+  job_state_set(job, UVX_JOB_PARKED);
   if (atomic_compare_exchange_strong(&wait->state, &rest, WAIT_PARKED)) {
     while (atomic_load(&wait->state) == WAIT_PARKED)
       arch_wait(&waiter, ARCH_FOREVER);
     while (atomic_load(&wait->state) != WAIT_WOKEN)
       arch_relax();
   }
-  job->state = UVX_JOB_RUNNING;
+  job_state_set(job, UVX_JOB_RUNNING);
   job->waiter = NULL;
 }
 
@@ -451,7 +465,7 @@ uvx_job_t* uv__job_take(void) {
 
   if (job != NULL) {
     job_remove(job);
-    job->state = UVX_JOB_RUNNING;
+    job_state_set(job, UVX_JOB_RUNNING);
   }
   job_unlock(opened);
   return job;

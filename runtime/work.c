@@ -45,7 +45,6 @@ int uv_queue_work(uv_loop_t* loop,
   req->loop = loop;
   req->work_cb = work_cb;
   req->after_work_cb = after_work_cb;
-  memset(req->job, 0, sizeof(req->job));
   return uvx_job_submit(loop, (uvx_job_t*) req->job, UVX_JOB_NORMAL,
                         uv__work_run, uv__work_done);
 }
@@ -88,7 +87,6 @@ int uv_random(uv_loop_t* loop,
   req->buf = buf;
   req->buflen = buflen;
   req->cb = cb;
-  memset(req->job, 0, sizeof(req->job));
   return uvx_job_submit(loop, (uvx_job_t*) req->job, UVX_JOB_NORMAL,
                         uv__random_run, uv__random_done);
 }
