@@ -108,8 +108,10 @@ static int state_write(const tpm_state_file_t* file,
   memcpy(header.magic, TPM_STATE_MAGIC, sizeof(header.magic));
   header.checksum = state_checksum(&header, state);
 
-  int fd = open(file->path_new,
-                O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  /* What a crash left there goes; what somebody else put there, where others
+   * may write, is not written into. */
+  unlink(file->path_new);
+  int fd = open(file->path_new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0)
     return -errno;
   int err = write_all(fd, &header, sizeof(header));
@@ -261,7 +263,8 @@ static int state_load(tpm_state_file_t* file, char* why, size_t why_size) {
   if (fd < 0 && errno == ENOENT)
     return 0; /* a new TPM */
   if (fd < 0) {
-    snprintf(why, why_size, "can't read %s: %s", file->path, strerror(errno));
+    snprintf(why, why_size, "can't read %s: %s; give another --state",
+             file->path, strerror(errno));
     return -1;
   }
 
@@ -278,7 +281,8 @@ static int state_load(tpm_state_file_t* file, char* why, size_t why_size) {
   if (head == (ssize_t) sizeof(header))
     rest = read_all(fd, file->state, TPM_STATE_SIZE_MAX + 1);
   if (head < 0 || rest < 0)
-    snprintf(why, why_size, "can't read %s: %s", file->path, strerror(errno));
+    snprintf(why, why_size, "can't read %s: %s; give another --state",
+             file->path, strerror(errno));
   else
     err = state_check(file, &header, (size_t) (head + rest), why, why_size);
 
@@ -291,16 +295,20 @@ out:
 static int state_lock(tpm_state_file_t* file, char* why, size_t why_size) {
   /* By whatever link: one state has one lock, and the link stays a link. */
   file->path_real = realpath(file->path, NULL);
-  if (file->path_real != NULL)
+  struct stat st;
+  if (file->path_real != NULL) {
     file->path = file->path_real;
+  } else if (lstat(file->path, &st) == 0) { /* or it would be replaced */
+    return refuse(file, why, why_size, "is a link that leads nowhere");
+  }
 
   char copy[sizeof(file->path_new)];
   int size = snprintf(copy, sizeof(copy), "%s.lock", file->path);
   if (size < 0 || (size_t) size >= sizeof(copy)) {
-    snprintf(why, why_size, "the path of --state is too long");
+    snprintf(why, why_size, "the path of --state is too long; give a shorter");
     return -1;
   }
-  file->lock_fd = open(copy, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  file->lock_fd = open(copy, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (file->lock_fd < 0) {
     snprintf(why, why_size,
              "can't open %s: %s; name a --state in a folder"

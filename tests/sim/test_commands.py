@@ -139,6 +139,28 @@ def a_state_that_is_none_is_refused_and_never_overwritten():
 
 
 @test
+def a_link_that_leads_nowhere_is_no_state():
+    with tempfile.TemporaryDirectory() as folder:
+        link = folder + "/dangling"
+        os.symlink("nowhere", link)
+        _, err = run_evsm("run", "--tpm-port", "0", "--state", link, status=1)
+        check(err.count("\n") == 1 and link in err, repr(err))
+        check(os.path.islink(link), "the link stays a link")
+
+
+@test
+def the_state_is_never_written_into_a_file_of_others():
+    with tempfile.TemporaryDirectory() as folder:
+        state = folder + "/state"
+        theirs = open(state + ".new", "wb+")  # held open, by whomever
+        with Evsm(state=state):
+            pass
+        check(os.fstat(theirs.fileno()).st_size == 0, "seeds in there")
+        theirs.close()
+        check(os.stat(state).st_mode & 0o777 == 0o600, "its owner's only")
+
+
+@test
 def sigint_and_sigterm_end_it_with_clients_in_mid_command():
     for number in (signal.SIGINT, signal.SIGTERM):
         with Evsm("--cpus", "4") as evsm:
