@@ -167,11 +167,12 @@ static int call_once(const call_t* call, json_object* request) {
 
   if (answer == NULL)
     return 1;
-  if (call->is_json)
+  if (call->is_json) {
     printf("%s\n",
            json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
-  else if (control_text(answer, "result_name") != NULL &&
-           json_object_object_get(answer, "protocol") != NULL)
+    status = number_of(answer, "result") == 0 ? 0 : 1;
+  } else if (control_text(answer, "result_name") != NULL &&
+             json_object_object_get(answer, "protocol") != NULL)
     print_query(answer);
   else
     status = print_tpm(answer);

@@ -120,7 +120,8 @@ typedef struct {
   const char* slowest;
 } demo_t;
 
-/* Ctrl-C: what runs ends by it, no other step begins, all is cleared away. */
+/* Ctrl-C, a terminal that is closed, nobody who reads what we print: what runs
+ * ends by it, no other step begins, all is cleared away. */
 static volatile sig_atomic_t is_interrupted;
 
 static void on_interrupt(int number) {
@@ -489,8 +490,13 @@ int demo_main(char** argv) {
       .sa_handler = on_interrupt,
       .sa_flags = SA_RESTART,
   };
-  sigaction(SIGINT, &interrupt, NULL);
-  sigaction(SIGTERM, &interrupt, NULL);
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+  for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+    struct sigaction before;
+    sigaction(signals[i], &interrupt, &before);
+    if (before.sa_handler == SIG_IGN) /* nohup, and the like */
+      sigaction(signals[i], &before, NULL);
+  }
   if (!folder_make(&demo))
     return 1;
   if (!demo.is_json)

@@ -147,6 +147,7 @@ bool demo_start(demo_child_t* child,
   child->pid = fork();
   if (child->pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* it doesn't outlive a killed demo */
+    setpgid(0, 0); /* Ctrl-C is the demo's: a second signal would be too many */
     dup2(ends[1], STDOUT_FILENO);
     execv("/proc/self/exe", (char* const*) argv);
     _exit(127);

@@ -196,14 +196,18 @@ static int run_control(run_t* run) {
 }
 
 
-/* SIGINT and SIGTERM come through a descriptor, and interrupt nobody. */
+/* SIGINT and SIGTERM come through a descriptor, and interrupt nobody. So does
+ * SIGHUP, the terminal's end, unless nohup has it ignored. */
 static int run_signals(run_t* run) {
   sigset_t signals;
+  struct sigaction hang_up;
 
   signal(SIGPIPE, SIG_IGN);
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  if (sigaction(SIGHUP, NULL, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN)
+    sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
   run->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
   run->door.notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -232,9 +236,13 @@ static void print_ready(const run_t* run) {
   json_object_object_add(ready, "tcti", json_object_new_string(tcti));
   json_object_object_add(ready, "control",
                          json_object_new_string(run->control_path));
-  puts(json_object_to_json_string_ext(
+  int put = puts(json_object_to_json_string_ext(
       ready, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-  fflush(stdout);
+  if (fflush(stdout) != 0 || put < 0)
+    fprintf(stderr,
+            "evsm run: can't say on standard output that it is ready: %s; it"
+            " serves all the same, on port %llu\n",
+            strerror(errno), (unsigned long long) run->tpm_port);
   json_object_put(ready);
 }
 

@@ -162,7 +162,7 @@ def the_state_is_never_written_into_a_file_of_others():
 
 @test
 def sigint_and_sigterm_end_it_with_clients_in_mid_command():
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with Evsm("--cpus", "4") as evsm:
             clients = [evsm.connect() for _ in range(6)]
             for i, s in enumerate(clients[:3]):
@@ -245,6 +245,24 @@ def a_state_by_another_name_is_the_same_state():
         with Evsm(state=link) as evsm:
             check(code(evsm.tpm(STARTUP)) in (0, 0x100), "serves")
         check(os.path.islink(link), "the link stays a link")
+
+
+@test
+def it_serves_though_nobody_learns_that_it_is_ready():
+    with tempfile.TemporaryDirectory() as folder:
+        control = folder + "/control"
+        process = subprocess.Popen(
+            closed(">/dev/full 2>" + folder + "/err") + [
+                EVSM, "run", "--tpm-port", "0", "--control", control])
+        while not os.path.exists(control):
+            check(process.poll() is None, "evsm did not start")
+            time.sleep(0.01)
+        out, _ = run_evsm("call", "query", "vtpm", "--control", control)
+        check("yes" in out, out)
+        process.terminate()
+        check(process.wait(PATIENCE) == 0, "a clean end")
+        err = open(folder + "/err").read()
+        check("can't say on standard output" in err, repr(err))
 
 
 @test

@@ -281,6 +281,18 @@ def one_cpu_serves_several_clients_in_turn():
 
 
 @test
+def a_demo_that_nobody_reads_clears_away():
+    with tempfile.TemporaryDirectory() as folder:
+        demo = subprocess.Popen(
+            [EVSM, "demo"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=dict(os.environ, TMPDIR=folder))
+        demo.stdout.readline()
+        demo.stdout.close()
+        check(demo.wait(PATIENCE) == 1, "tells it")
+        check(os.listdir(folder) == [], "left: %s" % os.listdir(folder))
+
+
+@test
 def the_demo_goes_well():
     if SHORT:
         return
