@@ -372,7 +372,11 @@ static uvx_ran_t cpu_left(cpu_t* cpu, uvx_job_t* job) {
     cpu_note_late(cpu);
   else if (cpu->since_ns >= cpu->due_ns)
     trace_timer_due(0, cpu->since_ns - cpu->due_ns);
-  uv__job_put_back(job, cpu->why != UV__LEAVE_SLICE);
+  /* We look for jobs ourselves; but another CPU may be halted with a call that
+   * waits for just this one. */
+  uint32_t asked = uv__job_put_back(job, cpu->why != UV__LEAVE_SLICE);
+  if (asked != ARCH_CPU_NONE && asked != cpu->index)
+    uvx_cpu_kick(asked);
   return cpu->why == UV__LEAVE_EVENT ? UVX_RAN_EVENT : UVX_RAN_DEADLINE;
 }
 

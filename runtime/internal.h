@@ -218,9 +218,15 @@ uint32_t uv__job_rank_ready(void);
  */
 uvx_job_t* uv__job_claim(uvx_job_t* wanted, uint32_t cpu);
 
-/* A claimed job that has left its CPU is ready again: before all others of its
- * rank, or after them. Context: [loop], on a CPU. */
-void uv__job_put_back(uvx_job_t* job, bool first);
+/*
+ * A claimed job that has left its CPU is ready again: before all others of its
+ * rank, or after them.
+ *
+ * Context:  [loop], on a CPU.
+ * Returns:  a CPU that had asked for just this one, to be told, or
+ *           ARCH_CPU_NONE.
+ */
+uint32_t uv__job_put_back(uvx_job_t* job, bool first);
 
 /* It has parked: from here on uvx_wait_done() makes it ready. False if that
  * came before: go on with it. Context: [loop], on a CPU. */

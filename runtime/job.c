@@ -304,7 +304,7 @@ uvx_job_t* uv__job_claim(uvx_job_t* wanted, uint32_t cpu) {
 }
 
 
-void uv__job_put_back(uvx_job_t* job, bool first) {
+uint32_t uv__job_put_back(uvx_job_t* job, bool first) {
   bool opened = job_lock();
   uint32_t cpu_asked = job_forget_asked(job);
 
@@ -312,10 +312,7 @@ void uv__job_put_back(uvx_job_t* job, bool first) {
   job_state_set(job, UVX_JOB_PAUSED);
   job_push(job, first);
   job_unlock(opened);
-  /* Whoever put it back looks for jobs itself; but another CPU may be halted
-   * with a call that waits for just this one. */
-  if (cpu_asked != ARCH_CPU_NONE && cpu_asked != arch_cpu())
-    uvx_cpu_kick(cpu_asked);
+  return cpu_asked;
 }
 
 

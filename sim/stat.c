@@ -27,7 +27,7 @@ static const char help[] =
     "latency    how long a call took, from its first arrival to its answer\n"
     "rounds     entries the calls took: a call that outlasts the budget\n"
     "           is sent back INCOMPLETE and comes again\n"
-    "jobs       that ended on this CPU; the TPM's own goes on to the end\n"
+    "slices     how often a job ran here, until it ended, parked or gave way\n"
     "preempt    how often a job gave way to events, or to the budget\n"
     "migrate    how often a job went on on this CPU that began on another\n"
     "clients    of each front door: connected now and, at most, at once; how\n"
@@ -110,13 +110,13 @@ static void print_cpus(json_object* stat) {
 
   printf("\n%-9s %9s %9s  ", "CPU, held", "entries", "halts");
   print_spread_head();
-  printf("  %8s %8s %8s %8s\n", "jobs", "preempt", "migrate", "IPIs");
+  printf("  %8s %8s %8s %8s\n", "slices", "preempt", "migrate", "IPIs");
   for (size_t i = 0; i < length_of(list); i++) {
     json_object* one = json_object_array_get_idx(list, i);
     printf("%-9llu %9llu %9llu  ", count_at(one, "cpu"),
            count_at(one, "entries"), count_at(one, "halts"));
     print_spread(one, "held_us");
-    printf("  %8llu %8llu %8llu %8llu\n", count_at(one, "jobs"),
+    printf("  %8llu %8llu %8llu %8llu\n", count_at(one, "slices"),
            count_at(one, "preemptions"), count_at(one, "migrations"),
            count_at(one, "ipis"));
   }
