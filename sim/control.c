@@ -10,11 +10,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define CONTROL_BACKLOG 64
-#define CONTROL_FOUND_MAX 256 /* sockets looked at in the folder */
+#define CONTROL_PATIENCE_S 120 /* a TPM command under load, and more */
+#define CONTROL_FOUND_MAX 256  /* sockets looked at in the folder */
 
 int control_directory(char* path, size_t size, char* why, size_t why_size) {
   const char* runtime = getenv("XDG_RUNTIME_DIR");
@@ -66,6 +68,10 @@ static int socket_connect(const char* path) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0)
     return -errno;
+  /* One that is stopped takes our connection, and never answers. */
+  const struct timeval patience = {.tv_sec = CONTROL_PATIENCE_S};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   if (connect(fd, (struct sockaddr*) &address, sizeof(address)) != 0) {
     err = -errno;
     close(fd);
@@ -260,9 +266,8 @@ json_object* control_ask(const char* who, int fd, json_object* request) {
     line = receive_line(fd);
   if (line == NULL) {
     fprintf(stderr,
-            "%s: evsm hung up before it answered; does it still run?"
-            "\n",
-            who);
+            "%s: evsm hung up, or was silent for %d s; does it still run?\n",
+            who, CONTROL_PATIENCE_S);
     return NULL;
   }
   json_object* answer = json_tokener_parse(line);

@@ -53,8 +53,8 @@ int control_listen(const char* path, char* why, size_t why_size);
 int control_connect(const char* who, const char* path);
 
 /*
- * Send `request` and wait for the answer. What is wrong is said on standard
- * error after `who`, also an answer that is not ok.
+ * Send `request` and wait for the answer, at most two minutes. What is wrong is
+ * said on standard error after `who`, also an answer that is not ok.
  *
  * Memory:   the caller puts the answer (json_object_put); `request` stays his.
  * Returns:  the answer, or NULL.
