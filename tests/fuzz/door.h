@@ -187,6 +187,12 @@ void wire_close(wire_t* wire, wire_port_t* port) {
 
 /* ---- The guest's machine ---- */
 
+int platform_memory_init(uint64_t size) {
+  (void) size;
+  return 0;
+}
+
+
 void guest_boot(guest_main_cb main, void* arg) {
   (void) main;
   (void) arg;
