@@ -12,6 +12,9 @@
 
 extern const svsm_protocol_t core_protocol;
 
+/* Forget what calls of a machine before were at. Context: [boot]. */
+void core_init(void);
+
 /* Context of all: as svsm_protocol_t's start. Each finishes the call. */
 void core_page_validate(svsm_call_t* call);
 void core_vcpu_remap(svsm_call_t* call);

@@ -28,6 +28,14 @@ typedef struct core_change_s {
 
 static core_change_t core_changes[VCPUS_MAX]; /* by the asking vCPU */
 
+void core_init(void) {
+  for (uint32_t i = 0; i < VCPUS_MAX; i++) {
+    core_changes[i].vcpu = NULL;
+    core_page_forget(i);
+  }
+}
+
+
 static void core_vcpu_finish(svsm_call_t* call, svsm_result_t result) {
   svsm_call_finish(call, svsm_result_wire(result));
 }

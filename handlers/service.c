@@ -49,6 +49,7 @@ void service_init(const service_config_t* config) {
   crypto_random_init(arch_entropy);
   service_stats_init(service_budget_ns);
   vcpu_init();
+  core_init();
   dispatch_init();
   dispatch_add_protocol(&core_protocol);
   if (config->has_tpm) {

@@ -119,9 +119,17 @@ platform_exit_t platform_guest_enter(uint32_t cpu, uint64_t vmsa_gpa) {
 
   guest_vcpu_t* vcpu = &guests[cpu];
   /* Acquire: what guest_host_start() said. */
-  if (!atomic_load(&vcpu->is_started) || atomic_load(&vcpu->is_refused) ||
-      atomic_load(&vcpu->vmsa_gpa) != vmsa_gpa)
+  if (!atomic_load(&vcpu->is_started) || atomic_load(&vcpu->is_refused))
     return PLATFORM_EXIT_ABSENT;
+  if (atomic_load(&vcpu->vmsa_gpa) != vmsa_gpa) {
+    /* A guest may name several for a CPU; the host runs one. The CPU must not
+     * ask for another again and again. Looks again: guest_host_start() sets
+     * the VMSA first, then `is_wanted`. */
+    atomic_store(&vcpu->is_wanted, false);
+    if (atomic_load(&vcpu->vmsa_gpa) == vmsa_gpa)
+      atomic_store(&vcpu->is_wanted, true);
+    return PLATFORM_EXIT_ABSENT;
+  }
   uint64_t efer =
       __atomic_load_n(&guest_vmsa(vmsa_gpa)->efer, __ATOMIC_RELAXED);
   if ((efer & VMSA_EFER_SVME) == 0 || !platform_vmsa_take(vmsa_gpa)) {
