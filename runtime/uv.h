@@ -632,6 +632,23 @@ UV_EXTERN int uv_random(uv_loop_t* loop,
                         unsigned flags,
                         uv_random_cb cb);
 
+/* ---- Room for any handle, or any request, of this subset ---- */
+
+union uv_any_handle {
+  uv_async_t async;
+  uv_check_t check;
+  uv_handle_t handle;
+  uv_idle_t idle;
+  uv_prepare_t prepare;
+  uv_timer_t timer;
+};
+
+union uv_any_req {
+  uv_req_t req;
+  uv_work_t work;
+  uv_random_t random;
+};
+
 #ifdef __cplusplus
 }
 #endif

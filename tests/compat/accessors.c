@@ -143,12 +143,34 @@ static void say_requests(void) {
 }
 
 
+/* One piece of memory for a handle of any type, as libuv's own tests do. */
+static void say_any(void) {
+  union uv_any_handle handle;
+  union uv_any_req request;
+  uv_loop_t own; /* with nothing else in it that would keep it alive */
+
+  must(uv_loop_init(&own) == 0);
+  say("any handle %d %d", sizeof(handle) >= sizeof(uv_async_t),
+      sizeof(handle) >= sizeof(uv_timer_t));
+  say("any request %d %d", sizeof(request) >= sizeof(uv_work_t),
+      sizeof(request) >= sizeof(uv_random_t));
+  say("init %d", uv_timer_init(&own, &handle.timer));
+  say("type %s", uv_handle_type_name(uv_handle_get_type(&handle.handle)));
+  uv_close(&handle.handle, NULL);
+  say("run %d", uv_run(&own, UV_RUN_DEFAULT));
+  finish(&own);
+  request.req.data = &handle;
+  say("data %d", request.work.data == &handle);
+}
+
+
 int main(void) {
   must(uv_loop_init(&loop) == 0);
   say_type_names();
   say_sizes();
   say_handles();
   say_requests();
+  say_any();
   finish(&loop);
   return 0;
 }
