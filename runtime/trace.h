@@ -2,8 +2,7 @@
  * runtime/trace.h - what happened on each CPU, always on.
  *
  *   ring of one CPU:  | r | r | r | r | ... | r |   TRACE_RECORDS_MAX, 32 bytes
- *                               ^ head % TRACE_RECORDS_MAX: the next, and
- * oldest
+ *                               ^ head % TRACE_RECORDS_MAX: the next
  *
  * A CPU writes only to its own ring, with interrupts closed, so it needs no
  * lock: a TSC read and a few plain stores, about 10 ns. The newest record takes
@@ -50,7 +49,8 @@
   X1(JOB_MIGRATE, job_migrate, cpu_from, TRACE_INDEX, TRACE_PUBLIC)            \
   X0(JOB_PARK, job_park)                                                       \
   X1(JOB_END, job_end, ran, TRACE_NS, TRACE_PUBLIC)                            \
-  /* interrupts; the number is 0 */                                            \
+  /* interrupts and timers: the number is the job's that ran, or 0; a timer */ \
+  /* that finds a job is an interrupt taken, too */                            \
   X1(IPI_SENT, ipi_sent, cpu_to, TRACE_INDEX, TRACE_PUBLIC)                    \
   X0(IPI_TAKEN, ipi_taken)                                                     \
   X1(TIMER_DUE, timer_due, late, TRACE_NS, TRACE_PUBLIC)                       \
