@@ -229,9 +229,12 @@ static void cpu_stay(cpu_t* cpu, uint64_t now_ns) {
   if (!cpu->asked) {
     /* First our place, then the question: see job_unlock(). */
     atomic_store(&cpu->place, 2 * rank);
-    if (uv__job_rank_ready() >= rank) {
+    uint32_t ready = uv__job_rank_ready();
+    if (ready >= rank) {
       atomic_store(&cpu->place, 2 * rank + 1);
-      timer_ns = min_u64(timer_ns, cpu->slice_ns);
+      /* A better one came since this one was chosen: whoever announced it did
+       * not find our place, so we interrupt ourselves. */
+      timer_ns = min_u64(timer_ns, ready > rank ? now_ns : cpu->slice_ns);
     }
   }
   cpu_timer(cpu, now_ns, timer_ns);
