@@ -55,6 +55,7 @@ void uv__handles_finish(uv_loop_t* loop) {
   loop->closing_handles = NULL; /* later ones wait for the next iteration */
   while (handle != NULL) {
     uv_handle_t* next = handle->next_closing;
+    __builtin_prefetch(next, 1); /* a crowd closed: each is a cache miss */
 
     ASSERT((handle->flags & UV__CLOSING) != 0);
     ASSERT((handle->flags & UV__ACTIVE) == 0);
