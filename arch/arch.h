@@ -216,4 +216,11 @@ void arch_job_ready(void);
 struct uvx_job_s* uv__job_take(void);
 void uv__job_run_here(struct uvx_job_s* job);
 
+/*
+ * Forget all that is queued, whoever holds the lock. Provided by runtime/job.c.
+ *
+ * Context:  the only thread of a forked child.
+ */
+void uv__jobs_forget(void);
+
 #endif /* EVSM_ARCH_ARCH_H */

@@ -456,6 +456,11 @@ void uvx_job_checkpoint(void) {
 
 /* ---- Without CPUs ---- */
 
+void uv__jobs_forget(void) {
+  memset(&jobs, 0, sizeof(jobs)); /* 0 in the lock, too: nobody holds it */
+}
+
+
 uvx_job_t* uv__job_take(void) {
   bool opened = job_lock();
   uvx_job_t* job = job_next();

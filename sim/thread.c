@@ -15,7 +15,8 @@
  * then costs no system call either (sim/futex.c).
  *
  * At exit the workers finish what is queued and are joined, as libuv's are.
- * After fork() the child has no workers: not supported.
+ * After fork() the child has no workers and forgets what was queued, as with
+ * libuv; loops that it opens itself get new workers with their first job.
  *
  * Not here: which jobs there are (runtime/job.c), clocks (sim/host.c).
  */
@@ -153,7 +154,28 @@ static uint32_t thread_count_wanted(void) {
 }
 
 
+/* In the child of a fork there is no thread but ours, and what the others held
+ * or were changing stays as it was: begin anew. If a job has forked, we are a
+ * worker, whose memory must stay. */
+static void thread_forked(void) {
+  if (thread_here == NULL)
+    free(pool.workers);
+  uv__jobs_forget();
+  atomic_store(&pool.searching, 0);
+  atomic_store(&pool.asleep, 0);
+  pool.lock = (pthread_mutex_t) PTHREAD_MUTEX_INITIALIZER;
+  pool.sleepers = NULL;
+  pool.workers = NULL;
+  pool.count = 0;
+  pool_once = (pthread_once_t) PTHREAD_ONCE_INIT;
+}
+
+
 static void thread_start(void) {
+  static bool watches_forks;
+
+  if (!watches_forks)
+    watches_forks = pthread_atfork(NULL, NULL, thread_forked) == 0;
   uint32_t count = thread_count_wanted();
 
   pool.workers = calloc(count, sizeof(*pool.workers));
