@@ -138,11 +138,12 @@ static int state_store(tpm_state_file_t* file, const void* state, size_t size) {
 
   int err = file->path == NULL ? 0 : state_write(file, state, size);
   if (err != 0) {
-    fprintf(stderr,
-            "evsm run: can't write %s: %s; what was answered before is safe; the"
-            " TPM is in failure mode until it is reset (swtpm_ioctl -i) or evsm"
-            " starts again\n",
-            file->path, strerror(-err));
+    fprintf(
+        stderr,
+        "evsm run: can't write %s: %s; what was answered before is safe; the"
+        " TPM is in failure mode until it is reset (swtpm_ioctl -i) or evsm"
+        " starts again\n",
+        file->path, strerror(-err));
     return UV_EIO;
   }
   memcpy(file->state, state, size);
