@@ -21,7 +21,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define STACKS_MAX (JOBS_RUNNING_MAX + 2u * CPUS_MAX) /* jobs, then guests */
+#define STACKS_MAX (JOBS_RUNNING_MAX + 2u * CPUS_MAX) /* jobs, then CPUs */
 
 #if SANITIZE_ADDRESS || SANITIZE_THREAD
 #define STACK_SIZE (1024u * 1024u) /* bytes: instrumented frames are large */
@@ -96,10 +96,19 @@ void arch_context_init(arch_context_t* context,
 
 
 #if SANITIZE_ADDRESS
-/* A thread's own stack, which nobody has told us of. Context: on it. */
+/* The stack that we are on, which nobody has told us of: one of ours, or the
+ * thread's own. */
 static void context_find_stack(arch_context_t* context) {
+  uintptr_t at = (uintptr_t) __builtin_frame_address(0);
   pthread_attr_t attr;
 
+  for (uint32_t i = 0; i < STACKS_MAX; i++) {
+    if (stacks[i] != NULL && at - (uintptr_t) stacks[i] < STACK_SIZE) {
+      context->stack = stacks[i];
+      context->stack_size = STACK_SIZE;
+      return;
+    }
+  }
   ASSERT(pthread_getattr_np(pthread_self(), &attr) == 0);
   ASSERT(pthread_attr_getstack(&attr, &context->stack, &context->stack_size) ==
          0);
