@@ -2,6 +2,7 @@
  * arch/arch.h - what a machine must offer to the runtime.
  *
  *   sim/cpu.c      CPUs as threads, IPIs and timers as signals
+ *   sim/seeded.c   CPUs on one thread, all that happens from a seed
  *   sim/thread.c   no CPUs at all: plain POSIX threads (libevsm-uv.a)
  *   arch/x86_64/   the bare machine (its own issue)
  *

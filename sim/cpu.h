@@ -1,7 +1,8 @@
 /*
  * sim/cpu.h - the machine's power switch: CPUs that are threads.
  *
- * Besides what is below, sim/cpu.c offers arch/arch.h to the code above.
+ * Besides what is below, sim/cpu.c offers arch/arch.h to the code above. So
+ * does sim/seeded.c, where CPUs are contexts on one thread (sim/seeded.h).
  */
 #ifndef EVSM_SIM_CPU_H
 #define EVSM_SIM_CPU_H
