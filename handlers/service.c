@@ -149,10 +149,8 @@ static void service_help(uint32_t cpu, uvx_job_t* job) {
   service_entry_t* entry = &service_loops[cpu].entry;
   uvx_ran_t ran = UVX_RAN_NOTHING;
 
-  if (!entry->is_long) {
-    entry->is_long = true;
-    service_stats_watch(cpu);
-  }
+  if (!entry->is_long)
+    service_stats_long(cpu, entry);
   if (job != NULL)
     ran = uvx_job_run(job, entry->deadline_ns);
   if (ran == UVX_RAN_NOTHING)

@@ -76,22 +76,33 @@ void service_stats_part(service_entry_t* entry, service_doing_t doing) {
 }
 
 
-void service_stats_watch(uint32_t cpu) {
-  ASSERT(cpu < CPUS_MAX);
-  service_cpus[cpu].stolen_ns = arch_stolen_ns();
-}
-
-
-/* Of an entry past its budget: what the host took since it began to help. If
- * it never did, since this CPU last halted, which may be a little more. */
-static uint64_t service_stolen(service_cpu_t* c, uint64_t took_ns) {
+/* What the host took since this was last asked, of at most `of_ns`. */
+static uint64_t service_stolen(service_cpu_t* c, uint64_t of_ns) {
   uint64_t before_ns = c->stolen_ns;
 
   c->stolen_ns = arch_stolen_ns();
   if (c->stolen_ns <= before_ns)
     return 0;
   uint64_t stolen_ns = c->stolen_ns - before_ns;
-  return stolen_ns < took_ns ? stolen_ns : took_ns;
+  return stolen_ns < of_ns ? stolen_ns : of_ns;
+}
+
+
+void service_stats_watch(uint32_t cpu) {
+  ASSERT(cpu < CPUS_MAX);
+  (void) service_stolen(&service_cpus[cpu], 0);
+}
+
+
+/* From here on it is known to the nanosecond. What was taken before the guest
+ * came may count here as well, but no more than the handler's few. */
+void service_stats_long(uint32_t cpu, service_entry_t* entry) {
+  ASSERT(cpu < CPUS_MAX);
+  ASSERT(!entry->is_long);
+
+  entry->is_long = true;
+  entry->stolen_ns =
+      service_stolen(&service_cpus[cpu], arch_clock_ns() - entry->began_ns);
 }
 
 
@@ -104,8 +115,10 @@ void service_stats_entry(uint32_t cpu,
   service_cpu_t* c = &service_cpus[cpu];
   service_kind_t* kind = &c->kinds[service_kind(entry->protocol)];
   uint64_t took_ns = now_ns - entry->began_ns;
-  uint64_t stolen_ns =
-      now_ns > entry->deadline_ns ? service_stolen(c, took_ns) : 0;
+  uint64_t stolen_ns = 0;
+  if (now_ns > entry->deadline_ns)
+    stolen_ns =
+        entry->stolen_ns + service_stolen(c, took_ns - entry->stolen_ns);
   uint64_t held_ns = took_ns - stolen_ns;
 
   service_add(&c->entries);

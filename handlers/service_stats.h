@@ -14,7 +14,8 @@ typedef struct service_entry_s {
   uint64_t deadline_ns;
   uint32_t protocol; /* what was asked */
   uint32_t call;
-  bool is_long; /* it has begun to help a job */
+  bool is_long;       /* it has begun to help a job */
+  uint64_t stolen_ns; /* what the host took of the CPU before that */
 
   /* its parts */
   service_doing_t doing_longest;
@@ -33,10 +34,11 @@ void service_stats_call(uint32_t cpu, const dispatch_done_t* done);
 void service_stats_halt(uint32_t cpu);
 
 /*
- * Note what the host has taken of this CPU so far. It costs a system call on
- * some machines, so it is asked where time is plenty: after a halt, and before
- * an entry begins to help a job.
+ * Note what the host has taken of this CPU so far: after a halt, and when an
+ * entry begins to help a job. It costs a system call on some machines, so
+ * nobody asks on the way of a short call.
  */
 void service_stats_watch(uint32_t cpu);
+void service_stats_long(uint32_t cpu, service_entry_t* entry);
 
 #endif /* EVSM_HANDLERS_SERVICE_STATS_H */

@@ -64,7 +64,7 @@ static void entry(uint32_t call_us, uint32_t job_us, uint32_t stolen_us) {
 
   clock_now_ns += call_us * US;
   service_stats_part(&e, SERVICE_DOING_CALL);
-  service_stats_watch(0);
+  service_stats_long(0, &e);
   clock_now_ns += job_us * US;
   stolen_so_far_ns += stolen_us * US;
   service_stats_part(&e, SERVICE_DOING_JOB);
@@ -138,12 +138,29 @@ static void no_more_is_stolen_than_there_was(void** state) {
 }
 
 
+static void what_was_taken_before_the_help_counts_up_to_the_handler(
+    void** state) {
+  (void) state;
+  service_stats_watch(0);
+  stolen_so_far_ns += 700 * US; /* of the handler's 800, and of the guest */
+  entry(800, 900, 100);
+  assert_int_equal(1701 * US, stats.residency.max_ns);
+  assert_int_equal(901 * US, stats.held.max_ns);
+
+  stolen_so_far_ns += 9000 * US; /* mostly while the guest ran */
+  entry(10, 2000, 0);
+  assert_int_equal(2001 * US, stats.held.max_ns);
+}
+
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(what_the_host_took_is_no_overrun, start),
       cmocka_unit_test_setup(what_we_took_is_one_and_names_the_longest_part,
                              start),
       cmocka_unit_test_setup(the_budget_itself_is_within_it, start),
+      cmocka_unit_test_setup(
+          what_was_taken_before_the_help_counts_up_to_the_handler, start),
       cmocka_unit_test_setup(no_more_is_stolen_than_there_was, start),
   };
 
