@@ -61,6 +61,8 @@
   /* a guest's call: the number is the call's */                               \
   X2(CALL, call, state, TRACE_CODE, TRACE_PUBLIC,                              \
      protocol_call, TRACE_CODE, TRACE_PUBLIC)                                  \
+  /* an entry was held past it: the number is what took longest in it, a */    \
+  /* service_doing_t */                                                        \
   X2(BUDGET_OVERRUN, budget_overrun, held, TRACE_NS, TRACE_PUBLIC,             \
      budget, TRACE_NS, TRACE_PUBLIC)
 /* clang-format on */

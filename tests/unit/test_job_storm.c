@@ -3,8 +3,8 @@
  *         CPU each time, computes the same as one that is left alone.
  * Method: integer, x87, SSE and AVX work, first here without any machine, then
  *         as jobs that four CPUs take from each other every 50 to 100 us; all
- *         results are compared. Also prints how late jobs leave after their
- *         deadline; that is a measurement, nothing is asserted of it.
+ *         results are compared. Then a job that must leave at a deadline: it
+ *         never leaves before, and how late it leaves is printed.
  */
 #include "tests/unit/unit.h"
 
@@ -275,12 +275,15 @@ static int compare_u64(const void* a, const void* b) {
 }
 
 
-static void lateness_after_a_deadline_is_measured(void** state) {
+static void a_job_leaves_at_its_deadline_and_never_before(void** state) {
   (void) state;
   done_count = 0;
   submitted_count = 0;
   machine_run(1, boot_late);
   qsort(late_ns, LATE_SAMPLES, sizeof(late_ns[0]), compare_u64);
+  /* One that came early is a huge number here. How late is the host's affair:
+   * it is shown, not judged. */
+  assert_true(late_ns[LATE_SAMPLES - 1] < UINT64_MAX / 2);
   printf("late: p50 %.1f p99 %.1f p99.9 %.1f max %.1f us\n",
          (double) late_ns[LATE_SAMPLES / 2] / 1e3,
          (double) late_ns[LATE_SAMPLES * 99 / 100] / 1e3,
@@ -293,7 +296,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(storm_of_interrupts_changes_no_result),
       cmocka_unit_test(job_that_closed_interrupts_stays_where_it_is),
-      cmocka_unit_test(lateness_after_a_deadline_is_measured),
+      cmocka_unit_test(a_job_leaves_at_its_deadline_and_never_before),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
